@@ -1,5 +1,5 @@
 # millrace_room(<path under src> LEVEL n [DEPENDS room...] [LIBS target...] [TEST_DEPENDS room...]
-#               [NAME name] [EXCLUDE file])
+#               [NAME name] [EXCLUDE file] [THREADS])
 #
 # One room is one folder is one library, millrace_<path with / as _>:
 #   *.cc        -> the static library; INTERFACE while there are only headers
@@ -7,13 +7,15 @@
 #   *_fuzz.cc   -> <library>_<file>, a libFuzzer program in the fuzz preset, else a replayer of <file>_corpus/
 #   *_bench.cc  -> <library>_bench, built by the target "benches" only
 # LEVEL and DEPENDS say which rooms it may include; tools/tidy holds the includes against them.
+# THREADS marks a room whose unit tests are also run under ThreadSanitizer (label and target "threads").
 # LIBS are third parties and stay private: no header of ours includes one.
 
 add_custom_target(benches)
 add_custom_target(fuzzers)
+add_custom_target(threads)
 
 function(millrace_room path)
-  cmake_parse_arguments(PARSE_ARGV 1 room "" "LEVEL;NAME;EXCLUDE" "DEPENDS;LIBS;TEST_DEPENDS")
+  cmake_parse_arguments(PARSE_ARGV 1 room "THREADS" "LEVEL;NAME;EXCLUDE" "DEPENDS;LIBS;TEST_DEPENDS")
   if(room_UNPARSED_ARGUMENTS OR NOT DEFINED room_LEVEL)
     message(FATAL_ERROR "millrace_room(${path}): needs LEVEL; cannot read '${room_UNPARSED_ARGUMENTS}'")
   endif()
@@ -49,6 +51,10 @@ function(millrace_room path)
   endif()
   _millrace_headers(${target} ${headers})
   _millrace_tests(${target} "${tests}" "${test_needs};${room_LIBS}")
+  if(room_THREADS AND TARGET ${target}_test)
+    set_tests_properties(${target}_test PROPERTIES LABELS "unit;threads")
+    add_dependencies(threads ${target}_test)
+  endif()
   _millrace_fuzzers(${target} "${fuzzers}" "${test_needs}")
   _millrace_benches(${target} "${benches}" "${test_needs};${room_LIBS}")
 endfunction()
