@@ -1,0 +1,53 @@
+#include "connect/fault.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace millrace {
+
+std::string printable(std::string_view text, std::size_t limit) {
+  const bool cut = text.size() > limit;
+  if (cut) {
+    text = text.substr(0, limit);
+    // Not in the middle of a character.
+    while (!text.empty() && (static_cast<unsigned char>(text.back()) & 0xC0U) == 0x80U) text.remove_suffix(1);
+    if (!text.empty() && static_cast<unsigned char>(text.back()) >= 0xC0U) text.remove_suffix(1);
+  }
+  std::string out;
+  out.reserve(text.size() + 3);
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    out += byte < 0x20 || byte == 0x7F ? '?' : c;
+  }
+  if (cut) out += "...";
+  return out;
+}
+
+void Faults::add(const Origin& origin, std::string_view key, std::string_view text) {
+  std::string line;
+  if (!origin.file.empty()) {
+    line =
+        origin.line > 0 ? fmt::format("{}:{}: ", origin.file, origin.line) : fmt::format("{}: ", origin.file);
+  }
+  if (!key.empty()) line += fmt::format("{}: ", printable(key));
+  line += text;
+  lines_.push_back({origin, std::move(line)});
+}
+
+Error Faults::error() const {
+  std::vector<const Line*> sorted;
+  sorted.reserve(lines_.size());
+  for (const Line& line : lines_) sorted.push_back(&line);
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [](const Line* a, const Line* b) { return a->origin.line < b->origin.line; });
+  std::string message;
+  for (const Line* line : sorted) {
+    if (!message.empty()) message += '\n';
+    message += line->text;
+  }
+  return stop_error(std::move(message));
+}
+
+}  // namespace millrace

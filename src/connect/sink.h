@@ -1,0 +1,80 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "connect/log_position.h"
+#include "connect/task_context.h"
+#include "event/batch.h"
+
+namespace millrace {
+
+/// Rows of one batch that a sink is to apply: rows [first_row, end_row) whose topic is selected.
+struct ReadBatch {
+  BatchPtr batch;
+  StreamId stream = 0;
+  std::uint64_t sequence = 0;
+  std::uint32_t first_row = 0;
+  std::uint32_t end_row = 0;
+  std::vector<bool> topic_selected;  ///< by index into batch->topics()
+  LogPosition after;                 ///< where the reader stands once these rows are applied
+  /// The target named these rows as applied when it was opened, but the log has not settled them: they are
+  /// sent for their rejects only. A sink that cannot tell the rejects without applying applies them again, in
+  /// order.
+  bool already_applied = false;
+
+  [[nodiscard]] bool selected(std::uint32_t i) const { return topic_selected[batch->records()[i].topic]; }
+};
+
+/// A row that the target will never take, with what is needed to show it and to send it again.
+struct Rejected {
+  StreamId stream = 0;
+  std::uint64_t sequence = 0;
+  std::uint32_t row = 0;
+  std::string topic;
+  std::string target_key;  ///< where it should have gone; shown to the operator, never logged
+  std::string error;       ///< without cell values
+};
+
+struct Settled {
+  LogPosition durable;             ///< everything before it is in the target or among the rejected
+  std::vector<Rejected> rejected;  ///< since the last poll
+};
+
+struct SinkStatus {
+  std::int64_t queued_bytes = 0;      ///< accepted, not yet settled
+  std::vector<std::string> warnings;  ///< what the operator should look at, a sentence each
+};
+
+/// A target that is kept in step. One instance a lane, used by one thread at a time. After an error with
+/// kRetry or kReconnect the runtime closes it, waits, opens it again and sends from the position then
+/// durable.
+class Sink {
+ public:
+  Sink() = default;
+  Sink(const Sink&) = delete;
+  Sink& operator=(const Sink&) = delete;
+  virtual ~Sink() = default;
+
+  /// Connects and prepares the target. Answers where the target itself says it stands, which wins over the
+  /// log's own word; nothing when the target keeps no position or keeps one of another log. `streams` are
+  /// those it will read.
+  [[nodiscard]] virtual Result<std::optional<LogPosition>> open(TaskContext& context) = 0;
+  /// Takes rows over; they may still be in flight when it returns. Order per target key is kept. An empty
+  /// range (first_row == end_row, at most about once a second) only moves the position: a target that keeps
+  /// one keeps `after`.
+  [[nodiscard]] virtual Status write(const ReadBatch& rows) = 0;
+  /// Waits until something is settled or `until_us` has come. Only what it answers moves offsets. What it
+  /// names durable is durable as far as the target promises; rejects must reach the log before or with the
+  /// offset they belong to.
+  [[nodiscard]] virtual Result<Settled> poll(std::int64_t until_us) = 0;
+  /// The log has the settled position and its rejects on disk.
+  [[nodiscard]] virtual Status settled(const LogPosition& durable) = 0;
+  [[nodiscard]] virtual SinkStatus status() const = 0;
+  virtual void close() = 0;
+};
+
+}  // namespace millrace

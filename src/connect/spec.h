@@ -1,0 +1,50 @@
+#pragma once
+
+#include <compare>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "connect/config.h"
+#include "connect/sink.h"
+#include "connect/source.h"
+
+namespace millrace {
+
+/// One line of `millrace check`: what was looked at and, if it is not well, the exact SQL or command that
+/// mends it.
+struct Finding {
+  enum class Level : unsigned char { kOk, kWarning, kError };
+  Level level = Level::kOk;
+  std::string subject;  ///< e.g. `wal_level`, `table public.flights`
+  std::string message;
+  std::string fix;
+};
+
+/// Everything the program knows about a kind of connector. A new connector is a folder that defines one of
+/// these and one line in connectors.cc.
+struct ConnectorSpec {
+  std::string_view kind{};
+  std::vector<std::string_view> aliases{};  ///< e.g. Debezium's class name
+  std::string_view summary{};
+  std::span<const OptionSpec> options{};
+
+  /// Sources only. Order of two positions of this source; unordered when they cannot be compared.
+  std::partial_ordering (*compare_positions)(const SourcePosition&, const SourcePosition&) = nullptr;
+  Result<std::unique_ptr<Source>> (*make_source)(const ConnectorConfig&) = nullptr;
+  /// Sinks only.
+  Result<std::unique_ptr<Sink>> (*make_sink)(const ConnectorConfig&) = nullptr;
+  /// Looks at the other side without changing anything. Never throws, bounded in time (10 s).
+  std::vector<Finding> (*check)(const ConnectorConfig&) = nullptr;
+
+  [[nodiscard]] bool is_source() const { return make_source != nullptr; }
+};
+
+/// The one list, in connectors.cc.
+[[nodiscard]] std::span<const ConnectorSpec* const> connector_specs();
+
+}  // namespace millrace
