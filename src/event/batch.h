@@ -41,7 +41,7 @@ class Batch {
 
   /// The image in pieces, in order, to be written one behind the other without joining them first. They live as long
   /// as the batch.
-  static constexpr std::size_t kImageParts = 8;
+  static constexpr std::size_t kImageParts = 5;
   [[nodiscard]] const std::array<std::string_view, kImageParts>& image_parts() const { return parts_; }
   [[nodiscard]] std::size_t image_bytes() const { return image_bytes_; }
 
@@ -90,12 +90,15 @@ class Batch {
  private:
   friend class BatchBuilder;
   Batch() = default;
+  void finish(const std::vector<std::string>& topics);  // of a batch that was built: makes head, tables and views
+  Status adopt(std::string image, const SchemaResolver& resolve);
 
   std::string storage_;  // of a batch that came from an image
-  std::vector<RowRecord> own_rows_;
+  std::vector<RowRecord> own_rows_;  // of a batch that was built
   std::vector<Cell> own_cells_;
   std::string own_bytes_;
-  std::string head_;  // header and small tables of a batch that was built
+  std::string head_;
+  std::string tables_;  // transactions, schema ids, topics, topic names
   std::array<std::string_view, kImageParts> parts_{};
   std::size_t image_bytes_ = 0;
 

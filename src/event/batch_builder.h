@@ -21,7 +21,11 @@ class BatchBuilder {
  public:
   explicit BatchBuilder(BatchLimits limits = {}) : limits_(limits) {}
 
-  [[nodiscard]] bool full() const { return bytes_used() >= limits_.bytes || rows_.size() >= limits_.rows; }
+  /// Time to seal. The tables of schemas and topics are addressed with 16 bits; half of that counts as full.
+  [[nodiscard]] bool full() const {
+    return bytes_used() >= limits_.bytes || rows_.size() >= limits_.rows || schemas_.size() >= 0x8000 ||
+           topics_.size() >= 0x8000;
+  }
   [[nodiscard]] bool empty() const { return rows_.empty(); }
   [[nodiscard]] std::size_t rows() const { return rows_.size(); }
   [[nodiscard]] std::size_t bytes_used() const { return bytes_.size() + cells_.size() * sizeof(Cell); }
