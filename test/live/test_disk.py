@@ -1,0 +1,123 @@
+"""The log's directory: a full disk, a second process, damage, a newer version."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import redis
+from harness.load import PUBLISHED, Load
+from harness.millrace import Millrace
+from harness.oracle import settle_and_compare
+from harness.postgres import Database
+from harness.waiting import wait_until
+
+Shop = Callable[..., Millrace]
+
+
+class SmallDisk:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def grow(self, size: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,size={size}", str(self.path)], check=True)
+
+
+@contextlib.contextmanager
+def small_disk(path: Path, size: str) -> Iterator[SmallDisk]:
+    """A file system of its own at `path`, as big as said."""
+    assert os.geteuid() == 0, "mounting a small file system takes root"
+    path.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "millrace-test", str(path)], check=True)
+    try:
+        yield SmallDisk(path)
+    finally:
+        subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+def test_full_disk(shop: Shop, database: Database, client: redis.Redis, load: Load) -> None:
+    """Intake stops with a clear state, nothing acknowledged is lost, and it goes on by itself once there is room."""
+    database.make_slot(PUBLISHED)
+    millrace = shop()
+    with small_disk(millrace.log_directory, "48m") as disk:
+        try:
+            millrace.start()
+            load.run(20)
+            for _ in range(20):
+                load.transaction(statements=2000)
+            status: dict[str, object] = {}
+
+            def held() -> bool:
+                status.clear()
+                status.update(millrace.status().get("source", {}))
+                return status.get("state") not in ("running", "starting", "", None)
+
+            wait_until(held, "intake stops", 40, context=lambda: f"{millrace.topics()}\n{millrace.tail()}")
+            assert "disk" in str(status).lower() or "space" in str(status).lower(), f"the state says why: {status}"
+            assert millrace.running()
+            disk.grow("1g")
+            settle_and_compare(millrace, database, client, load, 1)
+        finally:
+            millrace.close()
+
+
+def test_killed_on_a_full_disk(shop: Shop, database: Database, client: redis.Redis, load: Load) -> None:
+    database.make_slot(PUBLISHED)
+    millrace = shop()
+    with small_disk(millrace.log_directory, "48m") as disk:
+        try:
+            millrace.start()
+            for _ in range(20):
+                load.transaction(statements=2000)
+            wait_until(lambda: millrace.state("source") not in ("running", "starting", ""), "intake stops", 40,
+                       context=lambda: f"{millrace.topics()}\n{millrace.tail()}")
+            millrace.kill()
+            disk.grow("1g")
+            millrace.start()
+            settle_and_compare(millrace, database, client, load, 1)
+        finally:
+            millrace.close()
+
+
+def test_a_second_process_is_refused(shop: Shop, database: Database) -> None:
+    database.script("create table s (id int primary key);")
+    first = shop("public.s").start()
+    first.wait_state("source", "running")
+    second = shop("public.s")
+    second.log_directory = first.log_directory
+    second.start(wait=False)
+    assert second.wait_exit(15) > 0
+    said = second.output.read_text()
+    assert str(first.log_directory) in said
+    assert any(word in said.lower() for word in ("lock", "in use", "another", "already")), said
+    assert first.running()
+    assert first.state("source") == "running"
+
+
+def test_a_damaged_log_is_refused(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """A flipped byte in the data is never read as data: the program or the connector stops with a clear word."""
+    database.script("create table s (id int primary key, v text);")
+    millrace = shop("public.s", redis={"redis.uri": "redis://127.0.0.1:1/0"}).start()
+    millrace.wait_state("source", "running")
+    database.script("insert into s select i, md5(i::text) from generate_series(1, 20000) as i;")
+    millrace.wait_offset("t.public.s", 20000)
+    millrace.terminate()
+    files = [path for path in millrace.log_directory.rglob("*") if path.is_file()]
+    largest = max(files, key=lambda path: path.stat().st_size)
+    data = bytearray(largest.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    largest.write_bytes(data)
+    millrace.start(wait=False)
+    wait_until(lambda: not millrace.running() or millrace.try_get("/api/v1/topics") is not None, "starts or ends", 20)
+    if millrace.running():
+        done = millrace.command("consume", "t.public.s", "--url", millrace.url, "--from", "earliest")
+        said = done.stderr + millrace.output.read_text() + str(millrace.status())
+        rows = done.stdout.splitlines()
+        assert done.returncode != 0 or len(rows) < 20000 or "corrupt" in said.lower(), "damage was read as data"
+    else:
+        assert millrace.exit_code() != 0
+        said = millrace.output.read_text()
+    assert any(word in said.lower() for word in ("corrupt", "checksum", "damaged")), said[-2000:]
