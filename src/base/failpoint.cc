@@ -1,50 +1,83 @@
 #include "base/failpoint.h"
 
+#include <chrono>
 #include <csignal>
-#include <optional>
+#include <thread>
+#include <utility>
 
 #include "base/text.h"
 
 namespace millrace {
 namespace {
 
-constexpr std::string_view kForm = "expected name=kill@N or name=error@N, several joined by commas";
+constexpr std::int64_t kLongestSleepMs = 600'000;
+
+Error bad_form(std::string_view item) {
+  return stop_error("failpoint '" + std::string(item) + "' cannot be read",
+                    "write name=kill@n, name=error@n or name=sleep:<ms>@n, several with commas between");
+}
 
 }  // namespace
 
+bool FailPoints::parse_point(std::string_view text, Point& out) {
+  if (const std::size_t at = text.find('@'); at != std::string_view::npos) {
+    const auto number = parse_uint64(text.substr(at + 1));
+    if (!number || *number == 0) return false;
+    out.at = *number;
+    text = text.substr(0, at);
+  }
+  constexpr std::string_view kSleep = "sleep:";
+  if (text == "kill") {
+    out.action = Action::kKill;
+  } else if (text == "error") {
+    out.action = Action::kError;
+  } else if (text.starts_with(kSleep)) {
+    const auto sleep_ms = parse_int64(text.substr(kSleep.size()));
+    if (!sleep_ms || *sleep_ms < 0 || *sleep_ms > kLongestSleepMs) return false;
+    out.action = Action::kSleep;
+    out.sleep_ms = *sleep_ms;
+  } else {
+    return false;
+  }
+  return true;
+}
+
 Status FailPoints::parse(std::string_view text, FailPoints& out) {
+  std::vector<std::pair<std::string, Point>> parsed;
   for (const std::string& item : split_list(text)) {
     const std::size_t equals = item.find('=');
-    const std::size_t at = item.find('@');
-    if (equals == std::string::npos || equals == 0) {
-      return stop_error("failpoint `" + item + "` is not understood", std::string(kForm));
-    }
-    const std::string action = item.substr(equals + 1, at == std::string::npos ? at : at - equals - 1);
-    if (action != "kill" && action != "error") {
-      return stop_error("failpoint `" + item + "` asks for `" + action + "`", std::string(kForm));
-    }
     Point point;
-    point.kill = action == "kill";
-    if (at != std::string::npos) {
-      const std::optional<std::uint64_t> count = parse_uint64(item.substr(at + 1));
-      if (!count || *count == 0) {
-        return stop_error("failpoint `" + item + "` has no passing number behind @", std::string(kForm));
-      }
-      point.at = *count;
+    if (equals == std::string::npos || equals == 0 ||
+        !parse_point(std::string_view(item).substr(equals + 1), point)) {
+      return bad_form(item);
     }
-    const std::lock_guard lock(out.mutex_);
-    out.points_[item.substr(0, equals)] = point;
-    out.armed_ = true;
+    parsed.emplace_back(item.substr(0, equals), point);
   }
+  for (auto& [name, point] : parsed) out.points_[std::move(name)].push_back(point);
+  out.armed_ = !out.points_.empty();
   return {};
 }
 
 Status FailPoints::pass_armed(std::string_view name) {
-  const std::lock_guard lock(mutex_);
-  const auto found = points_.find(name);
-  if (found == points_.end() || ++found->second.passed != found->second.at) return {};
-  if (found->second.kill) std::raise(SIGKILL);
-  return reconnect_error("failpoint " + std::string(name) + " was told to fail");
+  bool kill = false;
+  bool fail = false;
+  std::int64_t sleep_ms = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = points_.find(name);
+    if (found == points_.end()) return {};
+    for (Point& point : found->second) {
+      if (++point.passed != point.at) continue;
+      kill = kill || point.action == Action::kKill;
+      fail = fail || point.action == Action::kError;
+      sleep_ms += point.sleep_ms;
+    }
+  }
+  // Outside the lock: a waiting thread must not hold up the others' failpoints.
+  if (sleep_ms > 0) std::this_thread::sleep_for(std::chrono::milliseconds(sleep_ms));
+  if (kill) static_cast<void>(std::raise(SIGKILL));
+  if (fail) return reconnect_error("failpoint " + std::string(name) + " was told to fail");
+  return {};
 }
 
 }  // namespace millrace

@@ -1,8 +1,11 @@
 #include "base/metrics.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
+#include <charconv>
 #include <cmath>
+#include <type_traits>
 
 #include "base/check.h"
 
@@ -11,23 +14,25 @@ namespace {
 
 constexpr std::int64_t kHalfUs = 30'000'000;
 
-/// Four buckets to a power of two: the two bits below the leading one choose among them.
+/// 0..3 have a bucket each; from 4 on, the power of two and the two bits below the leading one.
 std::size_t bucket_of(std::uint64_t value) {
   if (value < 4) return static_cast<std::size_t>(value);
-  const auto power = static_cast<std::size_t>(std::bit_width(value)) - 1;
-  return power * 4 - 4 + static_cast<std::size_t>((value >> (power - 2)) & 3U);
+  const auto power = static_cast<unsigned>(std::bit_width(value)) - 1U;
+  return (power - 1U) * 4U + static_cast<std::size_t>((value >> (power - 2U)) & 3U);
 }
 
-/// The middle of a bucket's range.
-std::int64_t middle_of(std::size_t bucket) {
+/// The middle of a bucket.
+std::int64_t value_of(std::size_t bucket) {
   if (bucket < 4) return static_cast<std::int64_t>(bucket);
-  const std::size_t power = (bucket + 4) / 4;
-  const std::uint64_t low = (4U + (bucket % 4)) * (std::uint64_t{1} << (power - 2));
-  return static_cast<std::int64_t>(low + (std::uint64_t{1} << (power - 2)) / 2);
+  const std::size_t power = bucket / 4 + 1;
+  const std::uint64_t width = std::uint64_t{1} << (power - 2);
+  const std::uint64_t lower = (4 + bucket % 4) * width;
+  return static_cast<std::int64_t>(lower + width / 2);
 }
 
-std::string escaped(std::string_view text, bool quotes) {
-  std::string out;
+enum Kind : int { kCounter, kGauge, kSummary };
+
+void append_escaped(std::string& out, std::string_view text, bool quotes) {
   for (const char c : text) {
     if (c == '\\') {
       out += "\\\\";
@@ -36,83 +41,97 @@ std::string escaped(std::string_view text, bool quotes) {
     } else if (c == '"' && quotes) {
       out += "\\\"";
     } else {
-      out += c;
+      out.push_back(c);
     }
   }
-  return out;
 }
 
-std::string label_text(const MetricLabels& labels) {
+/// `a="1",b="2"`, by name, so that the same labels in another order are the same metric.
+std::string label_text(MetricLabels labels) {
+  std::sort(labels.begin(), labels.end());
   std::string out;
   for (const auto& [name, value] : labels) {
-    if (!out.empty()) out += ',';
-    out += name + "=\"" + escaped(value, true) + "\"";
+    if (!out.empty()) out.push_back(',');
+    out += name;
+    out += "=\"";
+    append_escaped(out, value, true);
+    out.push_back('"');
   }
   return out;
 }
 
-std::string seconds_text(std::uint64_t us) {
-  std::string fraction = std::to_string(us % 1'000'000);
-  fraction.insert(0, 6 - fraction.size(), '0');
-  return std::to_string(us / 1'000'000) + "." + fraction;
+void append_sample(std::string& out, std::string_view name, std::string_view suffix, const std::string& labels,
+                   std::string_view more_labels, const std::string& value) {
+  out += name;
+  out += suffix;
+  if (!labels.empty() || !more_labels.empty()) {
+    out.push_back('{');
+    out += labels;
+    if (!labels.empty() && !more_labels.empty()) out.push_back(',');
+    out += more_labels;
+    out.push_back('}');
+  }
+  out.push_back(' ');
+  out += value;
+  out.push_back('\n');
 }
 
-enum Kind : int { kCounter, kGauge, kHistogram };
+std::string seconds(std::uint64_t value_us) {
+  std::array<char, 40> text{};
+  const auto [end, error] =
+      std::to_chars(text.data(), text.data() + text.size(), static_cast<double>(value_us) / 1e6);
+  return error == std::errc{} ? std::string(text.data(), end) : "0";
+}
 
 }  // namespace
 
 void Histogram::turn(std::int64_t now_us) {
-  std::int64_t turned = turned_us_.load(std::memory_order_relaxed);
-  if (now_us - turned < kHalfUs || !turned_us_.compare_exchange_strong(turned, now_us)) return;
+  std::int64_t turned_us = turned_us_.load(std::memory_order_relaxed);
+  const std::int64_t passed_us = now_us - turned_us;
+  if (passed_us < kHalfUs) return;
+  // One thread turns; what another records meanwhile may be lost from the window, never from the totals.
+  if (!turned_us_.compare_exchange_strong(turned_us, now_us, std::memory_order_relaxed)) return;
   const int next = 1 - current_.load(std::memory_order_relaxed);
   for (auto& bucket : halves_[static_cast<std::size_t>(next)]) bucket.store(0, std::memory_order_relaxed);
+  if (passed_us >= 2 * kHalfUs) {
+    for (auto& bucket : halves_[static_cast<std::size_t>(1 - next)]) bucket.store(0, std::memory_order_relaxed);
+  }
   current_.store(next, std::memory_order_relaxed);
 }
 
 void Histogram::record(std::int64_t value_us, std::int64_t now_us, std::uint64_t count) {
   turn(now_us);
-  const std::uint64_t value = value_us < 0 ? 0 : static_cast<std::uint64_t>(value_us);
-  const std::size_t bucket = std::min(bucket_of(value), kBuckets - 1);
-  halves_[static_cast<std::size_t>(current_.load(std::memory_order_relaxed))][bucket].fetch_add(
-      count, std::memory_order_relaxed);
+  const auto value = static_cast<std::uint64_t>(std::max<std::int64_t>(value_us, 0));
+  const auto half = static_cast<std::size_t>(current_.load(std::memory_order_relaxed));
+  halves_[half][bucket_of(value)].fetch_add(count, std::memory_order_relaxed);
   total_count_.fetch_add(count, std::memory_order_relaxed);
   total_sum_us_.fetch_add(value * count, std::memory_order_relaxed);
 }
 
 std::int64_t Histogram::quantile_us(double q) const {
   std::array<std::uint64_t, kBuckets> counts{};
-  std::uint64_t total = 0;
+  std::uint64_t all = 0;
   for (std::size_t i = 0; i < kBuckets; ++i) {
     counts[i] = halves_[0][i].load(std::memory_order_relaxed) + halves_[1][i].load(std::memory_order_relaxed);
-    total += counts[i];
+    all += counts[i];
   }
-  if (total == 0) return 0;
-  const auto wanted = static_cast<std::uint64_t>(std::ceil(q * static_cast<double>(total)));
+  if (all == 0) return 0;
+  const double rank = std::ceil(std::clamp(q, 0.0, 1.0) * static_cast<double>(all));
+  const std::uint64_t wanted = std::clamp<std::uint64_t>(static_cast<std::uint64_t>(rank), 1, all);
   std::uint64_t seen = 0;
   for (std::size_t i = 0; i < kBuckets; ++i) {
     seen += counts[i];
-    if (seen >= std::max<std::uint64_t>(wanted, 1)) return middle_of(i);
+    if (seen >= wanted) return value_of(i);
   }
-  return middle_of(kBuckets - 1);
+  return 0;
 }
 
 struct Metrics::Family {
-  std::string help;
   int kind = kCounter;
+  std::string help;
   std::map<std::string, std::unique_ptr<Counter>> counters;
   std::map<std::string, std::unique_ptr<Gauge>> gauges;
   std::map<std::string, std::unique_ptr<Histogram>> histograms;
-
-  Counter& at(const std::string& labels, Counter* /*type*/) { return made(counters[labels]); }
-  Gauge& at(const std::string& labels, Gauge* /*type*/) { return made(gauges[labels]); }
-  Histogram& at(const std::string& labels, Histogram* /*type*/) { return made(histograms[labels]); }
-
- private:
-  template <typename T>
-  static T& made(std::unique_ptr<T>& slot) {
-    if (!slot) slot = std::make_unique<T>();
-    return *slot;
-  }
 };
 
 template <typename T>
@@ -121,45 +140,61 @@ T& Metrics::get(std::string_view name, std::string_view help, const MetricLabels
   auto found = families_.find(name);
   if (found == families_.end()) {
     auto family = std::make_shared<Family>();
-    family->help = help;
     family->kind = kind;
+    family->help = help;
     found = families_.emplace(std::string(name), std::move(family)).first;
   }
-  MILLRACE_CHECK(found->second->kind == kind);
-  return found->second->at(label_text(labels), static_cast<T*>(nullptr));
+  Family& family = *found->second;
+  MILLRACE_CHECK(family.kind == kind);
+  const auto member = [](auto& members, std::string key) -> T& {
+    auto& slot = members[std::move(key)];
+    if (slot == nullptr) slot = std::make_unique<T>();
+    return *slot;
+  };
+  if constexpr (std::is_same_v<T, Counter>) {
+    return member(family.counters, label_text(labels));
+  } else if constexpr (std::is_same_v<T, Gauge>) {
+    return member(family.gauges, label_text(labels));
+  } else {
+    return member(family.histograms, label_text(labels));
+  }
 }
 
 Counter& Metrics::counter(std::string_view name, std::string_view help, const MetricLabels& labels) {
   return get<Counter>(name, help, labels, kCounter);
 }
+
 Gauge& Metrics::gauge(std::string_view name, std::string_view help, const MetricLabels& labels) {
   return get<Gauge>(name, help, labels, kGauge);
 }
+
 Histogram& Metrics::histogram(std::string_view name, std::string_view help, const MetricLabels& labels) {
-  return get<Histogram>(name, help, labels, kHistogram);
+  return get<Histogram>(name, help, labels, kSummary);
 }
 
 std::string Metrics::expose() const {
-  const std::lock_guard lock(mutex_);
+  constexpr std::array kTypes = {"counter", "gauge", "summary"};
+  constexpr std::array<std::pair<double, const char*>, 3> kQuantiles = {
+      {{0.5, "quantile=\"0.5\""}, {0.95, "quantile=\"0.95\""}, {0.99, "quantile=\"0.99\""}}};
   std::string out;
-  const auto braces = [](const std::string& labels) { return labels.empty() ? "" : "{" + labels + "}"; };
+  const std::lock_guard lock(mutex_);
   for (const auto& [name, family] : families_) {
-    constexpr std::array<const char*, 3> kTypes = {"counter", "gauge", "summary"};
-    out += "# HELP " + name + " " + escaped(family->help, false) + "\n";
-    out += "# TYPE " + name + " " + kTypes.at(static_cast<std::size_t>(family->kind)) + "\n";
-    for (const auto& [labels, metric] : family->counters) {
-      out += name + braces(labels) + " " + std::to_string(metric->value()) + "\n";
+    out += "# HELP " + name + " ";
+    append_escaped(out, family->help, false);
+    out += "\n# TYPE " + name + " " + kTypes[static_cast<std::size_t>(family->kind)] + "\n";
+    for (const auto& [labels, counter] : family->counters) {
+      append_sample(out, name, "", labels, "", std::to_string(counter->value()));
     }
-    for (const auto& [labels, metric] : family->gauges) {
-      out += name + braces(labels) + " " + std::to_string(metric->value()) + "\n";
+    for (const auto& [labels, gauge] : family->gauges) {
+      append_sample(out, name, "", labels, "", std::to_string(gauge->value()));
     }
-    for (const auto& [labels, metric] : family->histograms) {
-      for (const auto& [q, text] : {std::pair{0.5, "0.5"}, {0.95, "0.95"}, {0.99, "0.99"}}) {
-        const std::string with = labels + (labels.empty() ? "" : ",") + "quantile=\"" + text + "\"";
-        out += name + "{" + with + "} " + seconds_text(static_cast<std::uint64_t>(metric->quantile_us(q))) + "\n";
+    for (const auto& [labels, histogram] : family->histograms) {
+      for (const auto& [q, text] : kQuantiles) {
+        const auto value = static_cast<std::uint64_t>(histogram->quantile_us(q));
+        append_sample(out, name, "", labels, text, seconds(value));
       }
-      out += name + "_sum" + braces(labels) + " " + seconds_text(metric->sum_us()) + "\n";
-      out += name + "_count" + braces(labels) + " " + std::to_string(metric->count()) + "\n";
+      append_sample(out, name, "_sum", labels, "", seconds(histogram->sum_us()));
+      append_sample(out, name, "_count", labels, "", std::to_string(histogram->count()));
     }
   }
   return out;

@@ -38,7 +38,8 @@ class Gauge {
 class Histogram {
  public:
   void record(std::int64_t value_us, std::int64_t now_us, std::uint64_t count = 1);
-  /// `q` in 0..1, e.g. 0.99. Zero when nothing was recorded in the window.
+  /// `q` in 0..1, e.g. 0.99. Zero when nothing was recorded yet. The window moves on with `record` only: without new
+  /// values it goes on showing the last ones.
   [[nodiscard]] std::int64_t quantile_us(double q) const;
   [[nodiscard]] std::uint64_t count() const { return total_count_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t sum_us() const { return total_sum_us_.load(std::memory_order_relaxed); }

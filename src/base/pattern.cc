@@ -1,80 +1,88 @@
 #include "base/pattern.h"
 
+#include <array>
+
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
-
-#include <array>
-#include <cstdint>
 
 namespace millrace {
 namespace {
 
+// Names are short. What needs more steps than this is a pattern that explodes, and it must not hold up the stream.
+constexpr std::uint32_t kMatchLimit = 500'000;
+constexpr std::uint32_t kDepthLimit = 10'000;
+constexpr std::uint32_t kHeapLimitKib = 4096;
+
 struct CodeFree {
   void operator()(pcre2_code* code) const { pcre2_code_free(code); }
 };
-struct MatchFree {
-  void operator()(pcre2_match_data* data) const { pcre2_match_data_free(data); }
-};
-struct ContextFree {
+struct MatchContextFree {
   void operator()(pcre2_match_context* context) const { pcre2_match_context_free(context); }
 };
-using Code = std::unique_ptr<pcre2_code, CodeFree>;
-using Match = std::unique_ptr<pcre2_match_data, MatchFree>;
-using Context = std::unique_ptr<pcre2_match_context, ContextFree>;
+struct MatchDataFree {
+  void operator()(pcre2_match_data* data) const { pcre2_match_data_free(data); }
+};
 
-/// A pattern that needs more steps than this for a name is taken not to match, so that it cannot hang a task.
-constexpr std::uint32_t kStepLimit = 1'000'000;
-
-std::string message_of(int code) {
-  std::array<unsigned char, 256> text{};
-  pcre2_get_error_message(code, text.data(), text.size());
-  return reinterpret_cast<const char*>(text.data());  // NOLINT: the library's text is unsigned char
-}
-
-PCRE2_SPTR bytes_of(std::string_view text) {
-  return reinterpret_cast<PCRE2_SPTR>(text.data());  // NOLINT: the library's text is unsigned char
+std::string compile_message(int code) {
+  std::array<PCRE2_UCHAR, 160> text{};
+  const int size = pcre2_get_error_message(code, text.data(), text.size());
+  if (size < 0) return "error " + std::to_string(code);
+  return {text.begin(), text.begin() + size};
 }
 
 }  // namespace
 
 struct PatternList::Impl {
-  std::vector<Code> codes;
+  std::vector<std::unique_ptr<pcre2_code, CodeFree>> codes;
+  std::unique_ptr<pcre2_match_context, MatchContextFree> context;
 };
 
-PatternList::PatternList() : impl_(std::make_unique<Impl>()) {}
+PatternList::PatternList() = default;
 PatternList::PatternList(PatternList&&) noexcept = default;
 PatternList& PatternList::operator=(PatternList&&) noexcept = default;
 PatternList::~PatternList() = default;
 
 Result<PatternList> PatternList::compile(const std::vector<std::string>& patterns, bool ignore_case) {
   PatternList list;
-  const std::uint32_t flags = PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_UTF | (ignore_case ? PCRE2_CASELESS : 0U);
+  list.impl_ = std::make_unique<Impl>();
+  Impl& impl = *list.impl_;
+  impl.context.reset(pcre2_match_context_create(nullptr));
+  MILLRACE_CHECK(impl.context != nullptr);
+  pcre2_set_match_limit(impl.context.get(), kMatchLimit);
+  pcre2_set_depth_limit(impl.context.get(), kDepthLimit);
+  pcre2_set_heap_limit(impl.context.get(), kHeapLimitKib);
+
+  const std::uint32_t options =
+      PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_UTF | (ignore_case ? PCRE2_CASELESS : 0U);
   for (const std::string& pattern : patterns) {
-    int error = 0;
+    int code = 0;
     PCRE2_SIZE offset = 0;
-    Code code(pcre2_compile(bytes_of(pattern), pattern.size(), flags, &error, &offset, nullptr));
-    if (!code) {
-      return stop_error("regular expression `" + pattern + "` is wrong at character " + std::to_string(offset) + ": " +
-                        message_of(error));
+    impl.codes.emplace_back(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), options,
+                                          &code, &offset, nullptr));
+    if (impl.codes.back() == nullptr) {
+      return stop_error("regular expression '" + pattern + "' does not compile: " + compile_message(code) +
+                            " at character " + std::to_string(offset + 1),
+                        "mend the expression; it is matched against the whole name");
     }
-    pcre2_jit_compile(code.get(), PCRE2_JIT_COMPLETE);
-    list.impl_->codes.push_back(std::move(code));
+    // Without JIT (an odd machine, a refused executable page) matching is slower and otherwise the same.
+    static_cast<void>(pcre2_jit_compile(impl.codes.back().get(), PCRE2_JIT_COMPLETE));
   }
   return list;
 }
 
 bool PatternList::matches(std::string_view text) const {
-  if (impl_->codes.empty()) return false;
-  const Match match(pcre2_match_data_create(1, nullptr));
-  const Context context(pcre2_match_context_create(nullptr));
-  MILLRACE_CHECK(match && context);
-  pcre2_set_match_limit(context.get(), kStepLimit);
-  for (const Code& code : impl_->codes) {
-    if (pcre2_match(code.get(), bytes_of(text), text.size(), 0, 0, match.get(), context.get()) >= 0) return true;
+  if (empty()) return false;
+  for (const auto& code : impl_->codes) {
+    const std::unique_ptr<pcre2_match_data, MatchDataFree> data(
+        pcre2_match_data_create_from_pattern(code.get(), nullptr));
+    MILLRACE_CHECK(data != nullptr);
+    const int found = pcre2_match(code.get(), reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), 0, 0,
+                                  data.get(), impl_->context.get());
+    if (found >= 0) return true;
   }
   return false;
 }
 
-bool PatternList::empty() const { return impl_->codes.empty(); }
+bool PatternList::empty() const { return impl_ == nullptr || impl_->codes.empty(); }
 
 }  // namespace millrace

@@ -22,6 +22,8 @@ class PatternList {
   /// `patterns` are compiled as they are. The error names the pattern and the place in it.
   [[nodiscard]] static Result<PatternList> compile(const std::vector<std::string>& patterns, bool ignore_case);
 
+  /// Whether one of them matches the whole of `text`. Bounded in time: an expression that would search for too long
+  /// does not match, nor does any match text that is not UTF-8.
   [[nodiscard]] bool matches(std::string_view text) const;
   [[nodiscard]] bool empty() const;
 

@@ -4,85 +4,91 @@
 #include <array>
 #include <charconv>
 #include <cstdio>
+#include <cstring>
 
 namespace millrace {
 namespace {
 
 template <typename T>
-std::optional<T> parse_whole(std::string_view text, int base) {
-  T value{};
+std::optional<T> parse_number(std::string_view text, int base) {
+  T value = 0;
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, value, base);
-  if (error != std::errc{} || stop != end || text.empty()) return std::nullopt;
+  if (error != std::errc{} || stop != end) return std::nullopt;
   return value;
 }
 
-/// Levenshtein distance with one row of memory.
+bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+
+/// Edits (insert, delete, replace, swap of neighbours) from `a` to `b`: optimal string alignment distance.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> before(b.size() + 1);
+  std::vector<std::size_t> last(b.size() + 1);
   std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t j = 0; j <= b.size(); ++j) last[j] = j;
   for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
     row[0] = i;
     for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t above = row[j];
-      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0U : 1U)});
-      diagonal = above;
+      const std::size_t replaced = last[j - 1] + (a[i - 1] == b[j - 1] ? 0U : 1U);
+      row[j] = std::min({last[j] + 1, row[j - 1] + 1, replaced});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+        row[j] = std::min(row[j], before[j - 2] + 1);
+      }
     }
+    std::swap(before, last);
+    std::swap(last, row);
   }
-  return row[b.size()];
+  return last[b.size()];
 }
 
-std::string_view trimmed(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(" \t\r\n");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
+std::string with_one_digit(double value, const char* unit) {
+  std::array<char, 48> out{};
+  const int size = std::snprintf(out.data(), out.size(), "%.1f %s", value, unit);
+  return {out.data(), static_cast<std::size_t>(size)};
 }
 
-/// Length of the well-formed UTF-8 sequence at the start of `text`, or 0. Table 3-7 of the Unicode standard.
-std::size_t utf8_sequence(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const auto tail = [&](std::size_t i) { return i < text.size() && (byte(i) & 0xC0U) == 0x80U; };
-  const unsigned char lead = byte(0);
-  if (lead < 0x80) return 1;
-  if (lead >= 0xC2 && lead <= 0xDF) return tail(1) ? 2 : 0;
-  if ((lead & 0xF0U) == 0xE0U) {
-    if (!tail(1) || !tail(2)) return 0;
-    if (lead == 0xE0 && byte(1) < 0xA0) return 0;
-    if (lead == 0xED && byte(1) > 0x9F) return 0;
-    return 3;
+unsigned byte_at(std::string_view text, std::size_t i) { return static_cast<unsigned char>(text[i]); }
+
+/// Size of the well-formed sequence of two to four bytes at `at`, or 0. Table 3-7 of the Unicode standard.
+std::size_t sequence_size(std::string_view text, std::size_t at) {
+  const unsigned lead = byte_at(text, at);
+  const std::size_t size = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+  if (lead < 0xC2 || lead > 0xF4 || size > text.size() - at) return 0;
+  const unsigned second = byte_at(text, at + 1);
+  const unsigned low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
+  const unsigned high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
+  if (second < low || second > high) return 0;
+  for (std::size_t i = 2; i < size; ++i) {
+    if ((byte_at(text, at + i) & 0xC0U) != 0x80U) return 0;
   }
-  if (lead >= 0xF0 && lead <= 0xF4) {
-    if (!tail(1) || !tail(2) || !tail(3)) return 0;
-    if (lead == 0xF0 && byte(1) < 0x90) return 0;
-    if (lead == 0xF4 && byte(1) > 0x8F) return 0;
-    return 4;
-  }
-  return 0;
+  return size;
 }
 
 }  // namespace
 
-std::optional<std::int64_t> parse_int64(std::string_view text) { return parse_whole<std::int64_t>(text, 10); }
-std::optional<std::uint64_t> parse_uint64(std::string_view text) { return parse_whole<std::uint64_t>(text, 10); }
-std::optional<std::uint64_t> parse_hex(std::string_view text) { return parse_whole<std::uint64_t>(text, 16); }
+std::optional<std::int64_t> parse_int64(std::string_view text) { return parse_number<std::int64_t>(text, 10); }
+std::optional<std::uint64_t> parse_uint64(std::string_view text) { return parse_number<std::uint64_t>(text, 10); }
+std::optional<std::uint64_t> parse_hex(std::string_view text) { return parse_number<std::uint64_t>(text, 16); }
 
 std::vector<std::string> split_list(std::string_view text) {
   std::vector<std::string> items;
   std::string item;
   const auto finish = [&] {
-    const std::string_view kept = trimmed(item);
-    if (!kept.empty()) items.emplace_back(kept);
+    std::size_t first = 0;
+    while (first < item.size() && is_space(item[first])) ++first;
+    std::size_t end = item.size();
+    while (end > first && is_space(item[end - 1])) --end;
+    if (end > first) items.push_back(item.substr(first, end - first));
     item.clear();
   };
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '\\' && i + 1 < text.size() && text[i + 1] == ',') {
-      item += ',';
+      item.push_back(',');
       ++i;
     } else if (text[i] == ',') {
       finish();
     } else {
-      item += text[i];
+      item.push_back(text[i]);
     }
   }
   finish();
@@ -90,65 +96,65 @@ std::vector<std::string> split_list(std::string_view text) {
 }
 
 std::string_view nearest_name(std::string_view name, std::span<const std::string_view> known) {
-  std::string_view best;
-  std::size_t best_distance = std::max<std::size_t>(2, name.size() / 3) + 1;
+  // Longer names come from a mistake of another kind, and the distance costs their product.
+  constexpr std::size_t kLongest = 256;
+  if (name.empty() || name.size() > kLongest) return {};
+  std::size_t least = std::max<std::size_t>(2, name.size() / 3) + 1;
+  std::string_view nearest;
   for (const std::string_view candidate : known) {
-    const std::size_t distance = edit_distance(name, candidate);
-    if (distance < best_distance) {
-      best_distance = distance;
-      best = candidate;
+    if (candidate.size() > kLongest) continue;
+    const std::size_t edits = edit_distance(name, candidate);
+    // A candidate whose every letter would change resembles nothing.
+    if (edits < least && edits < std::max(name.size(), candidate.size())) {
+      least = edits;
+      nearest = candidate;
     }
   }
-  return best;
+  return nearest;
 }
 
 std::string human_bytes(std::uint64_t bytes) {
-  constexpr std::array<const char*, 6> kUnits = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
-  double value = static_cast<double>(bytes);
+  if (bytes < 1024) return std::to_string(bytes) + " B";
+  constexpr std::array kUnits = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+  double value = static_cast<double>(bytes) / 1024.0;
   std::size_t unit = 0;
-  while (value >= 1024 && unit + 1 < kUnits.size()) {
-    value /= 1024;
+  // 1023.95 and more would print as 1024.0.
+  while (value >= 1023.95 && unit + 1 < kUnits.size()) {
+    value /= 1024.0;
     ++unit;
   }
-  std::array<char, 32> out{};
-  std::snprintf(out.data(), out.size(), unit == 0 ? "%.0f %s" : "%.1f %s", value, kUnits[unit]);
-  return out.data();
+  return with_one_digit(value, kUnits[unit]);
 }
 
 std::string human_duration(std::int64_t duration_us) {
-  std::array<char, 48> out{};
-  const double us = static_cast<double>(duration_us);
-  const std::int64_t seconds = duration_us / 1'000'000;
-  if (duration_us < 1000) {
-    std::snprintf(out.data(), out.size(), "%lld us", static_cast<long long>(duration_us));
-  } else if (duration_us < 1'000'000) {
-    std::snprintf(out.data(), out.size(), "%.1f ms", us / 1e3);
-  } else if (seconds < 60) {
-    std::snprintf(out.data(), out.size(), "%.1f s", us / 1e6);
-  } else if (seconds < 3600) {
-    std::snprintf(out.data(), out.size(), "%lld min %lld s", static_cast<long long>(seconds / 60),
-                  static_cast<long long>(seconds % 60));
-  } else {
-    std::snprintf(out.data(), out.size(), "%lld h %lld min", static_cast<long long>(seconds / 3600),
-                  static_cast<long long>(seconds % 3600 / 60));
+  if (duration_us < 0) {
+    // The most negative number has no positive twin.
+    return "-" + human_duration(duration_us == INT64_MIN ? INT64_MAX : -duration_us);
   }
-  return out.data();
+  if (duration_us < 1000) return std::to_string(duration_us) + " us";
+  if (duration_us < 999'950) return with_one_digit(static_cast<double>(duration_us) / 1e3, "ms");
+  if (duration_us < 59'950'000) return with_one_digit(static_cast<double>(duration_us) / 1e6, "s");
+  const std::int64_t seconds = duration_us / 1'000'000 + (duration_us % 1'000'000 >= 500'000 ? 1 : 0);
+  if (seconds < 3600) return std::to_string(seconds / 60) + " min " + std::to_string(seconds % 60) + " s";
+  const std::int64_t minutes = seconds / 60;
+  return std::to_string(minutes / 60) + " h " + std::to_string(minutes % 60) + " min";
 }
 
 bool is_utf8(std::string_view text) {
-  std::size_t i = 0;
-  while (i < text.size()) {
-    if (i + 8 <= text.size()) {
-      std::uint64_t word = 0;
-      std::copy_n(text.data() + i, 8, reinterpret_cast<char*>(&word));  // NOLINT: bytes of a word
-      if ((word & 0x8080808080808080U) == 0) {
-        i += 8;
-        continue;
-      }
+  std::size_t at = 0;
+  while (at < text.size()) {
+    // Eight bytes of ASCII at a time: nearly all text is.
+    std::uint64_t word = 0;
+    while (text.size() - at >= sizeof(word)) {
+      std::memcpy(&word, text.data() + at, sizeof(word));
+      if ((word & 0x8080'8080'8080'8080U) != 0) break;
+      at += sizeof(word);
     }
-    const std::size_t size = utf8_sequence(text.substr(i));
+    while (at < text.size() && byte_at(text, at) < 0x80) ++at;
+    if (at == text.size()) break;
+    const std::size_t size = sequence_size(text, at);
     if (size == 0) return false;
-    i += size;
+    at += size;
   }
   return true;
 }
