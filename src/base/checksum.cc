@@ -4,6 +4,10 @@
 
 // The whole of the hash is in the header then, so nothing is linked and short inputs are inlined.
 #define XXH_INLINE_ALL
+#ifndef NDEBUG
+// GCC at -Og refuses what the header forces to be inlined.
+#define XXH_NO_INLINE_HINTS 1
+#endif
 #include <xxhash.h>
 
 namespace millrace {
