@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from common import REPO, WORK, Report
+
 from harness.paths import remove_tree
 
 

@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass
 
 from common import BENCH, BENCH_SETTINGS, WORK, Report, WalSender, cpu_seconds, median, memory_mb, postgres_version
+
 from harness.millrace import Millrace
 from harness.paths import postgres_bin, remove_tree
 from harness.postgres import Database, PostgresServer

@@ -6,6 +6,7 @@ import argparse
 import time
 
 from common import BENCH_SETTINGS, WORK, Report, cpu_seconds, memory_mb, postgres_version
+
 from harness.millrace import Millrace
 from harness.paths import remove_tree
 from harness.pipeline import redis_settings

@@ -16,13 +16,14 @@ import time
 from pathlib import Path
 
 from common import BENCH_SETTINGS, WORK, Report, cpu_seconds, percentile, postgres_version
+from replication import BareReader
+
 from harness.millrace import Millrace
 from harness.paths import postgres_bin, remove_tree
 from harness.pipeline import redis_settings
 from harness.postgres import Database, PostgresServer
 from harness.redis_stack import RedisServer
 from harness.waiting import wait_until
-from replication import BareReader
 
 TABLE = """create table lat (id bigserial primary key, ts timestamptz not null default clock_timestamp(), note text)"""
 INSERT = "insert into lat (note) values ('a row of about sixty characters, which is a usual length here');\n"

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from common import BENCH_SETTINGS, WORK, Report, cpu_seconds, median, memory_mb
+
 from harness.millrace import Millrace
 from harness.paths import remove_tree
 from harness.pipeline import redis_settings

@@ -20,10 +20,11 @@ sys.path.insert(0, str(DEMO.parent / "test"))
 
 import data  # noqa: E402
 from changes import Changer, update_and_search  # noqa: E402
+from screen import Progress, say  # noqa: E402
+
 from harness.millrace import Millrace  # noqa: E402
 from harness.postgres import Database, PostgresServer  # noqa: E402
 from harness.redis_stack import RedisServer  # noqa: E402
-from screen import Progress, say  # noqa: E402
 
 WORK = DEMO / "work"
 TOPICS = {"flights": "demo.public.flights", "airports": "demo.public.airports"}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -122,3 +125,23 @@ def load(database: Database, request: pytest.FixtureRequest) -> Iterator[Load]:
     one = Load(database.connect, seed=sum(map(ord, request.node.name)))
     yield one
     one.close()
+
+
+class SmallDisk:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def grow(self, size: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,size={size}", str(self.path)], check=True)
+
+
+@contextlib.contextmanager
+def small_disk(path: Path, size: str) -> Iterator[SmallDisk]:
+    """A file system of its own at `path`, as big as said."""
+    assert os.geteuid() == 0, "mounting a small file system takes root"
+    path.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "millrace-test", str(path)], check=True)
+    try:
+        yield SmallDisk(path)
+    finally:
+        subprocess.run(["umount", "-l", str(path)], check=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 from conftest import MakeMillrace
+
 from harness.metrics import parse_metrics
 from harness.millrace import Millrace
 from harness.oracle import op_of

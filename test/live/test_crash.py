@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 import redis
+
 from harness.load import KEYS, PUBLISHED, Load
 from harness.millrace import Millrace
 from harness.oracle import assert_same_rows, settle_and_compare

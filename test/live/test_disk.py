@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import subprocess
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import redis
+from conftest import small_disk
+
 from harness.load import PUBLISHED, Load
 from harness.millrace import Millrace
 from harness.oracle import settle_and_compare
@@ -16,26 +14,6 @@ from harness.postgres import Database
 from harness.waiting import wait_until
 
 Shop = Callable[..., Millrace]
-
-
-class SmallDisk:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def grow(self, size: str) -> None:
-        subprocess.run(["mount", "-o", f"remount,size={size}", str(self.path)], check=True)
-
-
-@contextlib.contextmanager
-def small_disk(path: Path, size: str) -> Iterator[SmallDisk]:
-    """A file system of its own at `path`, as big as said."""
-    assert os.geteuid() == 0, "mounting a small file system takes root"
-    path.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "millrace-test", str(path)], check=True)
-    try:
-        yield SmallDisk(path)
-    finally:
-        subprocess.run(["umount", "-l", str(path)], check=True)
 
 
 def test_full_disk(shop: Shop, database: Database, client: redis.Redis, load: Load) -> None:

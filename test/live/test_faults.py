@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 import redis
-from conftest import MakeMillrace
+from conftest import MakeMillrace, small_disk
+
 from harness.load import INCLUDE, PUBLISHED, SCHEMA, Load
 from harness.millrace import Millrace
 from harness.oracle import settle_and_compare
@@ -150,13 +151,19 @@ def test_a_key_of_another_type_is_parked(shop: Shop, database: Database, client:
     assert again.stdout == listed.stdout, "the dead letter outlives the process and is not parked twice"
 
 
+def through(proxy: Proxy, link: str) -> dict[str, dict[str, str]]:
+    """Settings that lead one of the two links through the proxy."""
+    if link == "source":
+        return {"postgres": {"database.port": str(proxy.port)}}
+    return {"redis": {"redis.uri": f"redis://127.0.0.1:{proxy.port}/0"}}
+
+
 @pytest.mark.parametrize("link", ["source", "target"])
 def test_connections_cut(link: str, shop: Shop, database: Database, client: redis.Redis, load: Load,
                          redis_server: RedisServer) -> None:
     database.make_slot(PUBLISHED)
     with Proxy(database.server.port if link == "source" else redis_server.port) as proxy:
-        millrace = shop(postgres={"database.port": str(proxy.port)} if link == "source" else None,
-                        redis={"redis.uri": f"redis://127.0.0.1:{proxy.port}/0"} if link == "target" else None)
+        millrace = shop(**through(proxy, link))
         millrace.start()
         load.run_in_thread(pause_s=0.002)
         try:
@@ -176,10 +183,9 @@ def test_connections_half_open(link: str, shop: Shop, database: Database, client
     """The other side falls silent without a word. That is noticed within the stated time, and nothing is lost."""
     database.make_slot(PUBLISHED)
     with Proxy(database.server.port if link == "source" else redis_server.port) as proxy:
-        millrace = shop(
-            postgres={"database.port": str(proxy.port), "status.timeout.ms": "3000"} if link == "source" else None,
-            redis={"redis.uri": f"redis://127.0.0.1:{proxy.port}/0", "redis.timeout.ms": "3000"} if link == "target"
-            else None)
+        millrace = shop(**through(proxy, link))
+        if link == "target":
+            millrace.connectors["cache"]["redis.socket.timeout.ms"] = "3000"
         millrace.start()
         load.run(20)
         settle_and_compare(millrace, database, client, load, 1)
@@ -236,13 +242,11 @@ def test_one_failing_connector_stops_no_other(make: MakeMillrace, database: Data
 
 def test_intake_held_back_keeps_the_connection(own_postgres: PostgresServer, make: MakeMillrace) -> None:
     """The log's disk is full for longer than wal_sender_timeout: the server must still be answered."""
-    from test_disk import small_disk
     database = Database(own_postgres, "held")
     own_postgres.execute("postgres", "alter system set wal_sender_timeout = '2s'", "select pg_reload_conf()")
     database.script("create table s (id int primary key, v text);")
-    millrace = make({"source": database.settings("public.s")}, {"log": None})
+    millrace = make({"source": database.settings("public.s")})
     with small_disk(millrace.log_directory, "48m") as disk:
-        millrace.more.pop("log")
         millrace.start()
         millrace.wait_state("source", "running")
         database.script("insert into s select i, repeat(md5(i::text), 40) from generate_series(1, 60000) as i;")
@@ -263,7 +267,7 @@ def test_intake_held_back_keeps_the_connection(own_postgres: PostgresServer, mak
 def test_an_idle_table_pins_no_wal(shop: Shop, database: Database) -> None:
     """Other tables write; the slot's confirmed position follows although nothing of ours happens."""
     database.script("create table quiet (id int primary key); create table busy (id bigserial primary key, v text);")
-    millrace = shop("public.quiet").start()
+    millrace = shop("public.quiet", postgres={"heartbeat.interval.ms": "1000"}).start()
     millrace.wait_state("source", "running")
     database.script("insert into busy (v) select repeat('w', 500) from generate_series(1, 20000);")
     target = database.value("select pg_current_wal_lsn()::text")

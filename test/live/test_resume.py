@@ -7,6 +7,7 @@ from pathlib import Path
 
 import redis
 from conftest import MakeMillrace
+
 from harness.millrace import Millrace
 from harness.pipeline import redis_settings
 from harness.postgres import Database, PostgresServer

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import redis
+
 from harness.millrace import Millrace
 from harness.oracle import documents, op_of
 from harness.postgres import Database

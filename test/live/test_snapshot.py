@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import redis
+
 from harness.load import KEYS, PUBLISHED, Load
 from harness.millrace import Millrace
 from harness.oracle import assert_log_exact, assert_same_rows, event_of, fold, op_of, settle_and_compare

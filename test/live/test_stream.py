@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import redis
+
 from harness.load import Load
 from harness.millrace import Millrace
 from harness.oracle import assert_same_rows, documents, op_of, settle_and_compare
@@ -184,7 +185,7 @@ def test_odd_names(shop: Shop, database: Database, client: redis.Redis) -> None:
       create table "My Schema"."Order-Lines" ("Id" int primary key, "some col" text, "naïve" int, "a.b" text, "1st"
       int, "select" text);
       create table "таблица" (id int primary key, "имя" text); create table "UPPER_case$x" (id int primary key);""")
-    millrace = start(shop("My Schema.Order-Lines,public.таблица,public.UPPER_case$x"))
+    millrace = start(shop("My Schema.Order-Lines,public.таблица,public.UPPER_case\\$x"))
     database.script("""insert into "My Schema"."Order-Lines" values (1, 's', 2, 'ab', 3, 'sel');
       insert into "таблица" values (1, 'Иван');
       insert into "UPPER_case$x" values (1);""")

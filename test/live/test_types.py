@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import redis
+
 from harness.millrace import Millrace
 from harness.oracle import fold, op_of
 from harness.postgres import Database
