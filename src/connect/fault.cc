@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <utility>
 
 namespace millrace {
@@ -33,19 +32,14 @@ void Faults::add(const Origin& origin, std::string_view key, std::string_view te
   }
   if (!key.empty()) line += fmt::format("{}: ", printable(key));
   line += text;
-  lines_.push_back({origin, std::move(line)});
+  lines_.emplace(origin.line, std::move(line));
 }
 
 Error Faults::error() const {
-  std::vector<const Line*> sorted;
-  sorted.reserve(lines_.size());
-  for (const Line& line : lines_) sorted.push_back(&line);
-  std::stable_sort(sorted.begin(), sorted.end(),
-                   [](const Line* a, const Line* b) { return a->origin.line < b->origin.line; });
   std::string message;
-  for (const Line* line : sorted) {
+  for (const auto& [line, text] : lines_) {
     if (!message.empty()) message += '\n';
-    message += line->text;
+    message += text;
   }
   return stop_error(std::move(message));
 }

@@ -1,8 +1,8 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/result.h"
 
@@ -26,11 +26,8 @@ class Faults {
   [[nodiscard]] Error error() const;
 
  private:
-  struct Line {
-    Origin origin;
-    std::string text;
-  };
-  std::vector<Line> lines_;
+  std::multimap<int, std::string>
+      lines_;  // by line of the file; equal ones stay in the order they were added
 };
 
 /// `text` made fit for a terminal: control characters become `?`, more than `limit` bytes are cut with `...`.
