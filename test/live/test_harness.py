@@ -49,7 +49,8 @@ def test_the_oracle_sees_a_wrong_document(database: Database, client: redis.Redi
     database.script("create table s (id int primary key, n numeric(8,3), v text); insert into s values (1, 1.5, null);")
     client.json().set("s:id:1", "$", {"id": 1, "n": "1.500", "v": None})
     assert assert_same_rows(database, client, "s") == 1
-    wrongs: list[dict[str, Any]] = [{"id": 1, "n": "1.5", "v": None}, {"id": 1, "n": "1.500", "v": ""}, {"id": 2, "n": "1.500"}]
+    wrongs: list[dict[str, Any]] = [{"id": 1, "n": "1.5", "v": None}, {"id": 1, "n": "1.500", "v": ""},
+                                    {"id": 2, "n": "1.500"}]
     for wrong in wrongs:
         client.json().set("s:id:1", "$", wrong)
         with pytest.raises(AssertionError):
