@@ -23,7 +23,9 @@ class BoundedQueue {
   bool push(T& item, std::size_t bytes, std::int64_t wait_us) {
     std::unique_lock lock(mutex_);
     const auto has_room = [&] { return closed_ || items_.empty() || bytes_ + bytes <= limit_bytes_; };
-    if (!room_.wait_for(lock, std::chrono::microseconds(wait_us), has_room) || closed_) return false;
+    // Without a wait the system is not asked: even a wait of nothing costs tens of microseconds.
+    const bool room = wait_us > 0 ? room_.wait_for(lock, std::chrono::microseconds(wait_us), has_room) : has_room();
+    if (!room || closed_) return false;
     items_.emplace_back(std::move(item), bytes);
     bytes_ += bytes;
     lock.unlock();
@@ -34,7 +36,9 @@ class BoundedQueue {
   /// Nothing within `wait_us`, or nothing left in a closed queue: empty.
   std::optional<T> pop(std::int64_t wait_us) {
     std::unique_lock lock(mutex_);
-    filled_.wait_for(lock, std::chrono::microseconds(wait_us), [&] { return closed_ || !items_.empty(); });
+    if (wait_us > 0) {
+      filled_.wait_for(lock, std::chrono::microseconds(wait_us), [&] { return closed_ || !items_.empty(); });
+    }
     if (items_.empty()) return std::nullopt;
     T item = std::move(items_.front().first);
     bytes_ -= items_.front().second;

@@ -6,10 +6,10 @@
 
 namespace millrace {
 
-/// XXH3, 64 bits, seed 0: finds damage, not forgery. Part of formats on disk.
+/// XXH3, 64 bits: guards what lies on disk against decay, not against malice.
 [[nodiscard]] std::uint64_t checksum(std::string_view bytes);
 
-/// The same over pieces, in order. One thread.
+/// The same over pieces: the result is that of the pieces joined.
 class Checksum {
  public:
   Checksum();
@@ -18,7 +18,6 @@ class Checksum {
   Checksum& operator=(const Checksum&) = delete;
 
   void add(std::string_view bytes);
-  /// Of all that was added so far.
   [[nodiscard]] std::uint64_t value() const;
 
  private:
