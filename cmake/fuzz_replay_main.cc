@@ -1,5 +1,6 @@
-// Stands in for libFuzzer in builds without it: feeds every file of the given folders to the fuzz function, so that
-// what was once found stays found with any compiler. An absent folder is an empty corpus; the empty input always runs.
+// Stands in for libFuzzer in builds without it: feeds every file of the given folders to the fuzz function,
+// so that what was once found stays found with any compiler. An absent folder is an empty corpus; the empty
+// input always runs.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
