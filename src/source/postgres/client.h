@@ -1,0 +1,111 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+
+struct pg_conn;
+
+namespace millrace::postgres {
+
+/// How to reach the server; from the connector's options.
+struct ConnectionSettings {
+  std::string host;
+  std::int64_t port = 5432;
+  std::string user;
+  std::string password;
+  std::string database;
+  std::string sslmode = "prefer";
+  std::string sslcert;
+  std::string sslkey;
+  std::string sslpassword;
+  std::string sslrootcert;
+  std::string application_name;
+  std::int64_t connect_timeout_ms = 10'000;
+  bool keep_alive = true;
+};
+
+/// Session settings that make the server print each value in one form only, whatever its own defaults: ISO
+/// dates, UTC, shortest floats that read back, bytea in hex, money in the C locale, interval in its plain
+/// form, all names qualified.
+[[nodiscard]] std::string_view session_options();
+
+/// Rows as text; NULL is nothing.
+using QueryRow = std::vector<std::optional<std::string>>;
+using QueryRows = std::vector<QueryRow>;
+
+/// One connection through libpq: bytes and rows, no rules of replication. Everything that waits does so for a
+/// bounded time and ends within 100 ms when `stop` is asked for, with a kRetry error. One thread at a time.
+class Connection {
+ public:
+  enum class Kind : std::uint8_t { kNormal, kReplication };
+
+  /// Connects, sets the session up. Errors are told apart as errors.h says.
+  [[nodiscard]] static Result<std::unique_ptr<Connection>> open(const ConnectionSettings& settings, Kind kind,
+                                                                Clock& clock, std::stop_token stop);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  [[nodiscard]] int server_version() const;
+
+  /// Runs one statement and takes all its rows; `parameters` ($1...) only on a normal connection. `what` is
+  /// for the error. On a timeout the statement is cancelled.
+  [[nodiscard]] Result<QueryRows> query(std::string_view what, const std::string& sql,
+                                        std::span<const std::string> parameters = {},
+                                        std::int64_t timeout_ms = 30'000);
+
+  /// Starts a statement and comes back at once; `poll_query` has its rows, or nothing yet. A `query` in
+  /// between waits for it and drops its rows.
+  [[nodiscard]] Status send_query(std::string_view what, const std::string& sql);
+  [[nodiscard]] Result<std::optional<QueryRows>> poll_query(std::string_view what);
+
+  /// Starts COPY ... TO STDOUT or START_REPLICATION.
+  [[nodiscard]] Status start_copy(std::string_view what, const std::string& command);
+  enum class Copy : std::uint8_t { kRow, kNothing, kEnd };
+  /// The next row or message if one is at hand, without waiting; `row` is good until the next call. kEnd: the
+  /// server has ended the copy.
+  [[nodiscard]] Result<Copy> next(std::string_view what, std::string_view& row);
+  /// Takes in what has arrived, without waiting.
+  [[nodiscard]] Status receive(std::string_view what);
+  /// True when something has arrived before `until_us` (of the clock).
+  [[nodiscard]] bool wait_readable(std::int64_t until_us);
+  /// Sends bytes of a copy, without waiting for room.
+  [[nodiscard]] Status send_copy(std::string_view what, std::string_view bytes);
+
+  /// A small receive buffer, when the way to the server is short enough that a small window does not slow it
+  /// down; see stream.h. True when it was set.
+  bool shrink_receive_buffer(int bytes, std::int64_t max_round_trip_us);
+  /// Bytes taken from the server by `next` so far.
+  [[nodiscard]] std::uint64_t received_bytes() const { return received_bytes_; }
+
+  /// Asks the server to give up what the connection is doing. Waits for the server's answer, a second at
+  /// most.
+  void cancel();
+
+ private:
+  Connection(pg_conn* connection, Clock& clock, std::stop_token stop);
+  [[nodiscard]] Status establish(std::int64_t timeout_ms);
+  [[nodiscard]] Status wait_result(std::string_view what, std::int64_t until_us);
+  [[nodiscard]] bool wait_socket(short events, std::int64_t until_us);
+  [[nodiscard]] Error last_error(std::string_view what) const;
+  [[nodiscard]] Result<QueryRows> collect(std::string_view what);
+
+  struct Buffer;
+  pg_conn* connection_;
+  Clock& clock_;
+  std::stop_token stop_;
+  std::unique_ptr<Buffer> row_;
+  bool pending_ = false;  // send_query's statement is on its way
+  std::uint64_t received_bytes_ = 0;
+};
+
+}  // namespace millrace::postgres

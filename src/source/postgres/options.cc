@@ -1,0 +1,298 @@
+#include "source/postgres/options.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+namespace millrace::postgres {
+namespace {
+
+constexpr std::size_t kMaxNameBytes = 63;  // NAMEDATALEN - 1
+
+std::vector<OptionSpec> make_options() {
+  using enum OptionType;
+  using enum Importance;
+  constexpr std::string_view kConnection = "connection";
+  constexpr std::string_view kTables = "tables";
+  constexpr std::string_view kReplication = "replication";
+  constexpr std::string_view kSnapshot = "snapshot";
+  return {
+      {.name = "database.hostname",
+       .required = true,
+       .importance = kHigh,
+       .group = kConnection,
+       .doc = "Name or address of the PostgreSQL server, or the folder of its Unix socket."},
+      {.name = "database.port",
+       .type = kInteger,
+       .default_value = "5432",
+       .importance = kHigh,
+       .group = kConnection,
+       .doc = "Port of the server.",
+       .minimum = 1,
+       .maximum = 65535},
+      {.name = "database.user",
+       .required = true,
+       .importance = kHigh,
+       .group = kConnection,
+       .doc = "Role to log in as. It needs LOGIN and REPLICATION, and SELECT on the tables for a snapshot."},
+      {.name = "database.password",
+       .type = kSecret,
+       .importance = kHigh,
+       .group = kConnection,
+       .doc = "Password of the role."},
+      {.name = "database.dbname",
+       .required = true,
+       .importance = kHigh,
+       .group = kConnection,
+       .doc = "The database whose tables are captured."},
+      {.name = "database.sslmode",
+       .type = kEnum,
+       .default_value = "prefer",
+       .group = kConnection,
+       .doc = "How far TLS is insisted on, as in libpq.",
+       .choices = {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}},
+      {.name = "database.sslrootcert",
+       .group = kConnection,
+       .doc = "File with the certificates trusted to sign the server's."},
+      {.name = "database.sslcert", .group = kConnection, .doc = "File with the client's certificate."},
+      {.name = "database.sslkey", .group = kConnection, .doc = "File with the client's key."},
+      {.name = "database.sslpassword",
+       .type = kSecret,
+       .group = kConnection,
+       .doc = "Passphrase of the client's key."},
+      {.name = "database.tcpKeepAlive",
+       .type = kBoolean,
+       .default_value = "true",
+       .importance = kLow,
+       .group = kConnection,
+       .doc = "Whether TCP keep-alive probes look after silent connections."},
+      {.name = "connect.timeout.ms",
+       .type = kInteger,
+       .default_value = "10000",
+       .importance = kLow,
+       .group = kConnection,
+       .doc = "How long one attempt to connect may take.",
+       .minimum = 100,
+       .maximum = 600000},
+
+      {.name = "topic.prefix",
+       .required = true,
+       .importance = kHigh,
+       .group = kTables,
+       .doc = "First part of each topic: <topic.prefix>.<schema>.<table>."},
+      {.name = "table.include.list",
+       .type = kPatternList,
+       .importance = kHigh,
+       .group = kTables,
+       .doc = "Regular expressions, anchored and without regard to case, of the tables to capture, as "
+              "schema.table. "
+              "Unset: all tables. A partition is captured when its own name or its partitioned table's "
+              "matches."},
+      {.name = "table.exclude.list",
+       .type = kPatternList,
+       .group = kTables,
+       .doc = "Tables not to capture. Not together with table.include.list."},
+      {.name = "schema.include.list",
+       .type = kPatternList,
+       .group = kTables,
+       .doc = "Regular expressions of the schemas whose tables are captured."},
+      {.name = "schema.exclude.list",
+       .type = kPatternList,
+       .group = kTables,
+       .doc = "Schemas whose tables are not captured. Not together with schema.include.list."},
+
+      {.name = "plugin.name",
+       .type = kEnum,
+       .default_value = "pgoutput",
+       .importance = kLow,
+       .group = kReplication,
+       .doc = "The server's output plugin. Only pgoutput, which every server has, is spoken.",
+       .choices = {"pgoutput"}},
+      {.name = "slot.name",
+       .importance = kHigh,
+       .group = kReplication,
+       .doc = "The replication slot, made when it is not there. One made before is used from its confirmed "
+              "position when "
+              "the connector has no position of its own. Unset: millrace_<connector>."},
+      {.name = "slot.drop.on.stop",
+       .type = kBoolean,
+       .default_value = "false",
+       .importance = kLow,
+       .group = kReplication,
+       .doc = "Drop the slot at an orderly stop. For trials only: the connector cannot go on where it was."},
+      {.name = "publication.name",
+       .importance = kHigh,
+       .group = kReplication,
+       .doc = "The publication that the slot reads. Unset: millrace_<connector>."},
+      {.name = "publication.autocreate.mode",
+       .type = kEnum,
+       .default_value = "filtered",
+       .group = kReplication,
+       .doc = "filtered: a publication of exactly the captured tables is made, and tables missing in one "
+              "that is there "
+              "are added. disabled: it must be there. all_tables: FOR ALL TABLES (needs a superuser). "
+              "no_tables: an "
+              "empty one, filled by others.",
+       .choices = {"filtered", "disabled", "all_tables", "no_tables"}},
+      {.name = "publish.via.partition.root",
+       .type = kBoolean,
+       .default_value = "false",
+       .importance = kLow,
+       .group = kReplication,
+       .doc =
+           "For a publication that is made: changes of partitions come as changes of the partitioned table."},
+      {.name = "publication.allow.keyless",
+       .type = kBoolean,
+       .default_value = "false",
+       .importance = kLow,
+       .group = kReplication,
+       .doc = "Publish tables that have neither a key nor a replica identity. From then on the server "
+              "refuses the "
+              "application's UPDATE and DELETE on them, so such tables are refused here unless this says "
+              "otherwise."},
+      {.name = "status.update.interval.ms",
+       .type = kInteger,
+       .default_value = "10000",
+       .importance = kLow,
+       .group = kReplication,
+       .doc = "At least this often the server is told how far everything is on disk.",
+       .minimum = 100,
+       .maximum = 60000},
+      {.name = "heartbeat.interval.ms",
+       .type = kInteger,
+       .default_value = "10000",
+       .importance = kLow,
+       .group = kReplication,
+       .doc = "While no captured table changes, the position follows the server's log at most this often, so "
+              "an idle "
+              "connector never holds WAL back. No record is written and no table is needed for it.",
+       .minimum = 100,
+       .maximum = 3600000},
+
+      {.name = "snapshot.mode",
+       .type = kEnum,
+       .default_value = "initial",
+       .importance = kHigh,
+       .group = kSnapshot,
+       .doc = "initial: the tables are read once, before the first change. no_data: only changes from now on "
+              "(or from "
+              "the slot's position) are captured.",
+       .choices = {"initial", "no_data"}},
+  };
+}
+
+Result<PatternList> patterns(const ConnectorConfig& config, std::string_view name) {
+  auto compiled = PatternList::compile(config.list(name), true);
+  if (compiled) return compiled;
+  Error error = std::move(compiled).error();
+  error.message = std::string(name) + ": " + error.message;
+  return error;
+}
+
+Status check_object_name(std::string_view option, const std::string& name, bool is_slot) {
+  const bool fits = !name.empty() && name.size() <= kMaxNameBytes;
+  const bool plain = !is_slot || std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+  });
+  if (fits && plain) return {};
+  return stop_error(
+      std::string(option) + ": '" + name + "' is no name for one",
+      is_slot ? "Lower-case letters, digits and underscores, 63 at most." : "At most 63 bytes.");
+}
+
+}  // namespace
+
+std::string default_object_name(std::string_view connector) {
+  std::string out = "millrace_";
+  for (const char c : connector) {
+    const char lower = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    const bool allowed = (lower >= 'a' && lower <= 'z') || (lower >= '0' && lower <= '9');
+    out.push_back(allowed ? lower : '_');
+  }
+  return out.substr(0, kMaxNameBytes);
+}
+
+std::span<const OptionSpec> postgres_options() {
+  static const std::vector<OptionSpec> kOptions = make_options();
+  return kOptions;
+}
+
+Result<TableFilter> TableFilter::make(const ConnectorConfig& config) {
+  TableFilter out;
+  const std::pair<std::string_view, PatternList*> lists[] = {{"schema.include.list", &out.schema_include_},
+                                                             {"schema.exclude.list", &out.schema_exclude_},
+                                                             {"table.include.list", &out.table_include_},
+                                                             {"table.exclude.list", &out.table_exclude_}};
+  for (const auto& [name, list] : lists) {
+    auto compiled = patterns(config, name);
+    if (!compiled) return std::move(compiled).error();
+    *list = std::move(*compiled);
+  }
+  if (!out.schema_include_.empty() && !out.schema_exclude_.empty()) {
+    return stop_error("schema.include.list and schema.exclude.list are both set", "Keep one of them.");
+  }
+  if (!out.table_include_.empty() && !out.table_exclude_.empty()) {
+    return stop_error("table.include.list and table.exclude.list are both set", "Keep one of them.");
+  }
+  return out;
+}
+
+bool TableFilter::captures(std::string_view schema, std::string_view table) const {
+  if (schema == "information_schema" || schema.starts_with("pg_")) return false;
+  if (!schema_include_.empty() && !schema_include_.matches(schema)) return false;
+  if (schema_exclude_.matches(schema)) return false;
+  const std::string name = std::string(schema) + "." + std::string(table);
+  if (!table_include_.empty() && !table_include_.matches(name)) return false;
+  return !table_exclude_.matches(name);
+}
+
+bool TableFilter::captures(std::string_view schema, std::string_view table, std::string_view root_schema,
+                           std::string_view root_table) const {
+  if (root_table.empty()) return captures(schema, table);
+  // A partition that is excluded by its own name stays out; one that is named, or whose root is, goes in.
+  const std::string name = std::string(schema) + "." + std::string(table);
+  if (table_exclude_.matches(name) || schema_exclude_.matches(schema)) return false;
+  return captures(schema, table) || captures(root_schema, root_table);
+}
+
+Result<Settings> read_settings(const ConnectorConfig& config) {
+  auto filter = TableFilter::make(config);
+  if (!filter) return std::move(filter).error();
+  Settings out;
+  out.filter = std::move(*filter);
+  ConnectionSettings& c = out.connection;
+  c.host = config.text("database.hostname");
+  c.port = config.integer("database.port");
+  c.user = config.text("database.user");
+  c.password = config.text("database.password");
+  c.database = config.text("database.dbname");
+  c.sslmode = config.text("database.sslmode");
+  c.sslcert = config.text("database.sslcert");
+  c.sslkey = config.text("database.sslkey");
+  c.sslpassword = config.text("database.sslpassword");
+  c.sslrootcert = config.text("database.sslrootcert");
+  c.keep_alive = config.boolean("database.tcpKeepAlive");
+  c.connect_timeout_ms = config.integer("connect.timeout.ms");
+  c.application_name = "millrace " + config.connector();
+  out.topic_prefix = config.text("topic.prefix");
+  const std::string made_name = default_object_name(config.connector());
+  out.slot_name = config.has("slot.name") ? config.text("slot.name") : made_name;
+  out.publication_name = config.has("publication.name") ? config.text("publication.name") : made_name;
+  MILLRACE_TRY(check_object_name("slot.name", out.slot_name, true));
+  MILLRACE_TRY(check_object_name("publication.name", out.publication_name, false));
+  out.drop_slot_on_stop = config.boolean("slot.drop.on.stop");
+  const std::string& mode = config.text("publication.autocreate.mode");
+  out.publication_mode = mode == "disabled"     ? PublicationMode::kDisabled
+                         : mode == "all_tables" ? PublicationMode::kAllTables
+                         : mode == "no_tables"  ? PublicationMode::kNoTables
+                                                : PublicationMode::kFiltered;
+  out.via_partition_root = config.boolean("publish.via.partition.root");
+  out.allow_keyless = config.boolean("publication.allow.keyless");
+  out.snapshot_mode =
+      config.text("snapshot.mode") == "no_data" ? SnapshotMode::kNoData : SnapshotMode::kInitial;
+  out.status_interval_ms = config.integer("status.update.interval.ms");
+  out.heartbeat_interval_ms = config.integer("heartbeat.interval.ms");
+  return out;
+}
+
+}  // namespace millrace::postgres

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "source/postgres/catalog.h"
+#include "source/postgres/client.h"
+#include "source/postgres/options.h"
+#include "source/postgres/position.h"
+
+/// The objects on the server that make the stream: publication and replication slot.
+namespace millrace::postgres {
+
+/// A publication as it is.
+struct PublicationFacts {
+  bool exists = false;
+  bool all_tables = false;
+  bool all_operations = true;  ///< publishes insert, update, delete and truncate
+  std::vector<std::pair<std::string, std::string>>
+      tables;  ///< schema and name, as pg_publication_tables has them
+
+  [[nodiscard]] bool has(std::string_view schema, std::string_view table) const;
+};
+
+/// What has to be done so that the publication holds the captured tables.
+struct PublicationPlan {
+  std::string sql;                   ///< empty: nothing to do
+  std::vector<std::string> missing;  ///< captured tables that it does not publish yet
+  std::vector<std::string> keyless;  ///< of those, the ones without a replica identity
+};
+
+/// Pure. Partitions are published through their partitioned table when that is captured.
+[[nodiscard]] PublicationPlan plan_publication(const Settings& settings,
+                                               const std::vector<CapturedTable>& tables,
+                                               const PublicationFacts& publication);
+
+[[nodiscard]] Result<PublicationFacts> read_publication(Connection& connection, const std::string& name);
+
+/// Makes or widens the publication as `publication.autocreate.mode` says. Refuses tables that have no replica
+/// identity (publishing them breaks the application's UPDATE and DELETE) unless told otherwise.
+[[nodiscard]] Status ensure_publication(Connection& connection, const Settings& settings, bool first_start,
+                                        Logger& logger);
+
+/// Of the replication connection. With a timeline other than `our_timeline` the history is read too (0: none
+/// of ours).
+[[nodiscard]] Result<ServerIdentity> identify_system(Connection& replication, std::uint32_t our_timeline);
+
+[[nodiscard]] Result<std::optional<SlotFacts>> read_slot(Connection& connection, const std::string& name);
+
+struct NewSlot {
+  Lsn start = 0;  ///< its consistent point: everything that commits from here on comes through it
+  std::string
+      snapshot;  ///< name of the exported snapshot, which shows exactly what came before; may be empty
+};
+/// Makes the slot on the replication connection; the snapshot lives until that connection's next command.
+/// Waits for transactions that are running, for a bounded time.
+[[nodiscard]] Result<NewSlot> create_slot(Connection& replication, const std::string& name,
+                                          bool export_snapshot);
+
+[[nodiscard]] std::string start_replication_command(const Settings& settings, Lsn from);
+
+}  // namespace millrace::postgres

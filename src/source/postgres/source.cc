@@ -1,0 +1,319 @@
+#include "source/postgres/source.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/text.h"
+
+namespace millrace::postgres {
+namespace {
+
+constexpr int kOldestServer = 140000;
+constexpr std::string_view kReading = "reading the stream";
+/// While catching up, rows wait this long at most for a batch to be full.
+constexpr std::int64_t kMaxHoldUs = 50'000;
+constexpr std::int64_t kAskServerUs = 10'000'000;
+/// A keep-alive proves us idle for this many status intervals: each of our updates asks for one.
+constexpr std::int64_t kIdleIntervals = 3;
+
+}  // namespace
+
+Status PostgresSource::connect() {
+  auto normal =
+      Connection::open(settings_.connection, Connection::Kind::kNormal, context_->clock, context_->stop);
+  if (!normal) return std::move(normal).error();
+  normal_ = std::move(*normal);
+  if (normal_->server_version() < kOldestServer) {
+    return stop_error("the server is PostgreSQL " + std::to_string(normal_->server_version() / 10000) +
+                      "; 14 or newer is needed");
+  }
+  auto level = normal_->query("reading wal_level", "SHOW wal_level");
+  if (!level) return std::move(level).error();
+  if (level->empty() || level->front()[0] != "logical") {
+    return stop_error("wal_level is " +
+                          (level->empty() ? std::string("unknown") : level->front()[0].value_or("")) +
+                          "; logical is needed",
+                      "ALTER SYSTEM SET wal_level = 'logical'; then restart the server.");
+  }
+  auto replication =
+      Connection::open(settings_.connection, Connection::Kind::kReplication, context_->clock, context_->stop);
+  if (!replication) return std::move(replication).error();
+  replication_ = std::move(*replication);
+  return {};
+}
+
+/// Finds out where the stream goes on; makes publication and slot when they are not there. `exported` gets
+/// the name of the new slot's snapshot.
+Result<StreamPoint> PostgresSource::prepare(const SourceResume& resume, std::string& exported) {
+  std::optional<StreamPoint> ours;
+  if (resume.position) {
+    auto point = to_stream_point(*resume.position);
+    if (!point) return std::move(point).error();
+    ours = std::move(*point);
+  }
+  auto server = identify_system(*replication_, ours ? ours->timeline : 0);
+  if (!server) return std::move(server).error();
+  auto slot = read_slot(*normal_, settings_.slot_name);
+  if (!slot) return std::move(slot).error();
+  // Nothing is changed on the server before this has passed.
+  MILLRACE_TRY(check_resume(ours, *server, *slot, settings_.slot_name, settings_.connection.database));
+  MILLRACE_TRY(ensure_publication(*normal_, settings_, !ours, context_->logger));
+  if (ours) {
+    ours->timeline = server->timeline;
+    return *ours;
+  }
+  StreamPoint start;
+  start.system_id = server->system_id;
+  start.timeline = server->timeline;
+  if (slot->has_value()) {
+    start.next = (*slot)->confirmed_flush;
+    return start;
+  }
+  const bool with_snapshot = settings_.snapshot_mode == SnapshotMode::kInitial && !resume.snapshot_complete;
+  auto made = create_slot(*replication_, settings_.slot_name, with_snapshot);
+  if (!made) return std::move(made).error();
+  start.next = made->start;
+  exported = made->snapshot;
+  context_->logger.info("replication slot made",
+                        {{"slot", settings_.slot_name}, {"start", std::string_view(lsn_text(start.next))}});
+  return start;
+}
+
+Result<SourcePosition> PostgresSource::open(const SourceResume& resume, TaskContext& context) {
+  close();
+  context_ = &context;
+  MILLRACE_TRY(connect());
+  std::string exported;
+  auto start = prepare(resume, exported);
+  if (!start) return std::move(start).error();
+  catalog_ = std::make_unique<Catalog>(*normal_, settings_, resume.schemas, context.logger);
+  durable_ = 0;
+  if (settings_.snapshot_mode == SnapshotMode::kInitial && !resume.snapshot_complete) {
+    snapshot_ = std::make_unique<TableSnapshot>(*normal_, *catalog_, settings_, context, *start,
+                                                [this, from = *start] { return start_stream(from); });
+    MILLRACE_TRY(snapshot_->begin(exported));
+  } else {
+    MILLRACE_TRY(start_stream(*start));
+  }
+  return to_source_position(*start);
+}
+
+Status PostgresSource::start_stream(const StreamPoint& from) {
+  replication_->shrink_receive_buffer(Pace::kReceiveBuffer, Pace::kMaxRoundTripUs);
+  MILLRACE_TRY(replication_->start_copy("starting replication from slot " + settings_.slot_name,
+                                        start_replication_command(settings_, from.next)));
+  decoder_ = std::make_unique<Decoder>(*catalog_, from);
+  pace_ = {};
+  held_ = {};
+  answered_ = from;
+  answered_us_ = now();
+  rows_since_us_ = 0;
+  move_now_ = false;
+  keep_alive_us_ = 0;
+  status_us_ = 0;
+  streaming_ = true;
+  return {};
+}
+
+Result<SourcePosition> PostgresSource::fill(BatchBuilder& out, std::int64_t until_us) {
+  MILLRACE_CHECK(streaming_);
+  const std::size_t rows_before = out.rows();
+  if (out.empty()) rows_since_us_ = 0;
+  do {
+    MILLRACE_TRY(keep_up());
+    MILLRACE_TRY(drain(out));
+    if (rows_since_us_ == 0 && !out.empty()) rows_since_us_ = now();
+  } while (wait(out, until_us));
+  if (out.rows() > rows_before) MILLRACE_TRY(context_->failpoints.pass("postgres.after_read"));
+  return answer(out);
+}
+
+/// Waits for more as the pace says; false when it is time to go back with what is there.
+bool PostgresSource::wait(const BatchBuilder& out, std::int64_t until_us) {
+  if (out.full() || !held_.empty() || context_->stop.stop_requested()) return false;
+  const bool sleep = pace_.end_round();
+  const std::int64_t now_us = now();
+  if (now_us >= until_us) return false;
+  if (sleep) {
+    if (rows_since_us_ != 0 && now_us - rows_since_us_ >= kMaxHoldUs && !decoder_->in_transaction())
+      return false;
+    context_->clock.sleep_until(std::min(until_us, now_us + Pace::kSleepUs));
+    return true;
+  }
+  if (!out.empty() && !decoder_->in_transaction()) return false;
+  if (is_move_due()) return false;
+  const std::int64_t status_due_us = status_us_ + settings_.status_interval_ms * 1000;
+  static_cast<void>(replication_->wait_readable(std::min(until_us, std::max(status_due_us, now_us + 1000))));
+  return true;
+}
+
+/// Takes all that is at hand, until the batch is full.
+Status PostgresSource::drain(BatchBuilder& out) {
+  if (!held_.empty()) {
+    if (out.full()) return {};
+    MILLRACE_TRY(take(std::exchange(held_, {}), out));
+  }
+  bool fresh = false;            // a read has just been made
+  std::uint64_t read_start = 0;  // bytes before that read's messages
+  while (true) {
+    auto got = read_one(out);
+    if (!got) return std::move(got).error();
+    if (!held_.empty()) return {};
+    if (*got) {
+      fresh = false;
+      continue;
+    }
+    if (out.full()) return {};
+    const std::uint64_t bytes = replication_->received_bytes();
+    if (fresh || (pace_.catching_up() && read_start != 0 && bytes - read_start < Pace::kLastRead)) return {};
+    read_start = bytes;
+    fresh = true;
+    MILLRACE_TRY(replication_->receive(kReading));
+    out.set_received_us(context_->clock.wall_us());
+  }
+}
+
+/// Takes one message if one is at hand. With a full batch only what adds no row to it, the end of a
+/// transaction above all, so that its rows need not wait for the next batch; anything else is held.
+Result<bool> PostgresSource::read_one(BatchBuilder& out) {
+  std::string_view bytes;
+  auto got = replication_->next(kReading, bytes);
+  if (!got) return std::move(got).error();
+  if (*got == Connection::Copy::kNothing) return false;
+  if (*got == Connection::Copy::kEnd) {
+    return reconnect_error("the server has ended the stream",
+                           "It is shutting down, or the slot was taken away.");
+  }
+  pace_.received(bytes.size());
+  constexpr std::size_t kTypeAt = 25;  // behind the frame's head
+  const bool ends = bytes.size() > kTypeAt && bytes[kTypeAt] == static_cast<char>(MessageType::kCommit);
+  if (out.full() && bytes.front() == 'w' && !ends) {
+    held_ = bytes;
+    return true;
+  }
+  MILLRACE_TRY(take(bytes, out));
+  return true;
+}
+
+Status PostgresSource::take(std::string_view bytes, BatchBuilder& out) {
+  Frame frame;
+  MILLRACE_TRY(parse_frame(bytes, frame));
+  if (frame.kind == Frame::Kind::kData) {
+    keep_alive_us_ = 0;
+    return decoder_->apply(frame.payload, frame.start, out);
+  }
+  MILLRACE_TRY(decoder_->advance(frame.wal_end));
+  keep_alive_us_ = now();
+  server_end_ = std::max(server_end_, frame.wal_end);
+  if (!frame.reply_requested) return {};
+  // A server that shuts down asks until we have confirmed all it sent: our position moves without waiting its
+  // turn.
+  move_now_ = true;
+  return send_status(false);
+}
+
+/// Whether a position that moved without rows is to be told now. Each move is a synced write, so only now and
+/// then; but the end of a transaction whose rows are in the log shows them to readers, so that is told at
+/// once.
+bool PostgresSource::is_move_due() const {
+  const StreamPoint& current = decoder_->position();
+  if (current == answered_) return false;
+  const bool completes = answered_.open_rows > 0 && current.open_rows == 0;
+  return completes || move_now_ || now() - answered_us_ >= settings_.heartbeat_interval_ms * 1000;
+}
+
+SourcePosition PostgresSource::answer(const BatchBuilder& out) {
+  if (!out.empty() || is_move_due()) {
+    answered_ = decoder_->position();
+    answered_us_ = now();
+    move_now_ = false;
+  }
+  return to_source_position(answered_);
+}
+
+Status PostgresSource::keep_up() {
+  const std::int64_t now_us = now();
+  look_at_server(now_us);
+  if (now_us - status_us_ < settings_.status_interval_ms * 1000) return {};
+  return send_status(true);
+}
+
+Status PostgresSource::send_status(bool request_reply) {
+  status_us_ = now();
+  return replication_->send_copy("telling the server our position",
+                                 standby_status(durable_, context_->clock.wall_us(), request_reply));
+}
+
+Status PostgresSource::acknowledge(const SourcePosition& durable) {
+  auto point = to_stream_point(durable);
+  if (!point) return std::move(point).error();
+  if (!streaming_) return {};
+  durable_ = std::max(durable_, point->next);
+  MILLRACE_TRY(context_->failpoints.pass("postgres.before_acknowledge"));
+  MILLRACE_TRY(send_status(false));
+  return context_->failpoints.pass("postgres.after_acknowledge");
+}
+
+/// Asks now and then how far the server's log has got and how much of it the slot holds back. Never waits;
+/// what it cannot learn it leaves unknown.
+void PostgresSource::look_at_server(std::int64_t now_us) {
+  constexpr std::string_view kWhat = "asking for the server's position";
+  if (asking_) {
+    auto rows = normal_->poll_query(kWhat);
+    if (rows && !rows->has_value()) return;
+    asking_ = false;
+    if (!rows || (*rows)->empty()) return;
+    const QueryRow& row = (*rows)->front();
+    server_end_ = std::max(server_end_, parse_lsn(row[0].value_or("")).value_or(0));
+    retained_bytes_ = parse_int64(row[1].value_or("")).value_or(-1);
+    return;
+  }
+  if (asked_us_ != 0 && now_us - asked_us_ < kAskServerUs) return;
+  asked_us_ = now_us;
+  asking_ = normal_
+                ->send_query(kWhat,
+                             "SELECT pg_current_wal_flush_lsn(), pg_wal_lsn_diff(pg_current_wal_flush_lsn(), "
+                             "restart_lsn)::int8 FROM pg_replication_slots WHERE slot_name = " +
+                                 quote_literal(settings_.slot_name))
+                .has_value();
+}
+
+SourceStatus PostgresSource::status() const {
+  SourceStatus out;
+  if (!decoder_) return out;
+  out.position = lsn_text(decoder_->position().next);
+  out.last_commit_us = decoder_->last_commit_us();
+  out.retained_bytes = retained_bytes_;
+  const Lsn received = std::max(decoder_->received(), decoder_->position().next);
+  if (server_end_ != 0)
+    out.lag_bytes = server_end_ > received ? static_cast<std::int64_t>(server_end_ - received) : 0;
+  out.idle = keep_alive_us_ != 0 && !decoder_->in_transaction() &&
+             now() - keep_alive_us_ < kIdleIntervals * settings_.status_interval_ms * 1000;
+  return out;
+}
+
+void PostgresSource::close() {
+  const bool drop = settings_.drop_slot_on_stop && streaming_ && context_->stop.stop_requested();
+  streaming_ = false;
+  held_ = {};
+  decoder_.reset();
+  snapshot_.reset();
+  catalog_.reset();
+  replication_.reset();
+  if (drop) {
+    // The stop has been asked for, so this connection is one that no longer listens to it.
+    auto last = Connection::open(settings_.connection, Connection::Kind::kNormal, context_->clock, {});
+    const std::vector<std::string> parameters = {settings_.slot_name};
+    if (!last ||
+        !(*last)->query("dropping the slot", "SELECT pg_drop_replication_slot($1)", parameters, 2000)) {
+      context_->logger.warn("the replication slot could not be dropped", {{"slot", settings_.slot_name}});
+    }
+  }
+  normal_.reset();
+  asking_ = false;
+  asked_us_ = 0;
+  retained_bytes_ = -1;
+  server_end_ = 0;
+}
+
+}  // namespace millrace::postgres

@@ -1,0 +1,33 @@
+#include "source/postgres/spec.h"
+
+#include "source/postgres/options.h"
+#include "source/postgres/position.h"
+#include "source/postgres/source.h"
+
+namespace millrace::postgres {
+namespace {
+
+Result<std::unique_ptr<Source>> make_source(const ConnectorConfig& config) {
+  auto settings = read_settings(config);
+  if (!settings) return std::move(settings).error();
+  return std::unique_ptr<Source>(std::make_unique<PostgresSource>(std::move(*settings)));
+}
+
+}  // namespace
+
+const ConnectorSpec& postgres_spec() {
+  static const ConnectorSpec kSpec = {
+      .kind = "postgres",
+      .aliases = {"postgresql", "io.debezium.connector.postgresql.PostgresConnector"},
+      .summary =
+          "Captures the changes of PostgreSQL tables (14 or newer) by logical replication with pgoutput.",
+      .options = postgres_options(),
+      .compare_positions = compare_positions,
+      .make_source = make_source,
+      .make_sink = nullptr,
+      .check = check_postgres,
+  };
+  return kSpec;
+}
+
+}  // namespace millrace::postgres
