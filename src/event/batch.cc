@@ -55,6 +55,7 @@ Status check_header(const ImageHeader& header, std::string_view image) {
                                  padded(header.byte_count);
   if (expected != image.size() || header.image_bytes != image.size()) return broken("its size is not what it says");
   if (checksum(image.substr(kChecksummedFrom)) != header.checksum) return broken("its checksum does not match");
+  if (header.reserved != 0) return broken("a reserved field of its head is set");
   if (header.complete_rows > header.row_count) return broken("it has fewer rows than it says are complete");
   if (header.schema_count > 0xffff || header.topic_count > 0xffff) return broken("it has too many schemas or topics");
   return {};
@@ -62,10 +63,16 @@ Status check_header(const ImageHeader& header, std::string_view image) {
 
 }  // namespace
 
+std::shared_ptr<Batch> Batch::make() {
+  // make_shared cannot reach the private constructor; a class inside a member can.
+  struct Made : Batch {};
+  return std::make_shared<Made>();
+}
+
 Result<BatchPtr> Batch::from_image(std::string image, const SchemaResolver& resolve) {
-  std::shared_ptr<Batch> batch(new Batch());  // NOLINT: the constructor is private
+  const std::shared_ptr<Batch> batch = make();
   if (Status adopted = batch->adopt(std::move(image), resolve); !adopted) return std::move(adopted).error();
-  return BatchPtr(std::move(batch));
+  return BatchPtr(batch);
 }
 
 Status Batch::adopt(std::string image, const SchemaResolver& resolve) {
@@ -100,6 +107,9 @@ Status Batch::adopt(std::string image, const SchemaResolver& resolve) {
   for (const std::uint32_t id : schema_ids) {
     Result<TableSchemaPtr> schema = resolve(id);
     if (!schema) return std::move(schema).error();
+    if (*schema == nullptr || (*schema)->id != id) {
+      return broken("schema " + std::to_string(id) + " of it is not among those of the stream");
+    }
     schemas_.push_back(*std::move(schema));
   }
   const char* fault = find_image_fault({rows_, cells_, transactions_, schemas_, topics_.size(), bytes_.size()});

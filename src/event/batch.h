@@ -90,6 +90,7 @@ class Batch {
  private:
   friend class BatchBuilder;
   Batch() = default;
+  [[nodiscard]] static std::shared_ptr<Batch> make();
   void finish(const std::vector<std::string>& topics);  // of a batch that was built: makes head, tables and views
   Status adopt(std::string image, const SchemaResolver& resolve);
 

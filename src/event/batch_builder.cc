@@ -1,10 +1,10 @@
 #include "event/batch_builder.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "base/checksum.h"
 #include "event/image.h"
+#include "event/image_check.h"
 
 namespace millrace {
 namespace {
@@ -19,41 +19,71 @@ void append_part(std::string& out, std::string_view part) {
   out.resize(padded(out.size()));
 }
 
-constexpr std::size_t kMaxU16 = std::numeric_limits<std::uint16_t>::max();
+constexpr std::size_t kMaxBatchBytes = std::size_t{1} << 30U;
 
 }  // namespace
 
+BatchBuilder::BatchBuilder(BatchLimits limits) : limits_(limits) {
+  // Offsets are 32 bits wide, and the row that passes the limit must still fit.
+  limits_.bytes = std::min(limits_.bytes, kMaxBatchBytes);
+}
+
 std::uint16_t BatchBuilder::schema(const TableSchemaPtr& schema) {
-  for (std::size_t i = schemas_.size(); i-- > 0;) {
-    if (schemas_[i] == schema) return static_cast<std::uint16_t>(i);
+  MILLRACE_CHECK(schema != nullptr && schema->id != 0);
+  if (!schemas_.empty() && schemas_[last_schema_] == schema) return last_schema_;
+  const auto [found, is_new] = schema_index_.try_emplace(schema->id, static_cast<std::uint16_t>(schemas_.size()));
+  if (is_new) {
+    MILLRACE_CHECK(schemas_.size() < kMaxNames);
+    schemas_.push_back(schema);
   }
-  MILLRACE_CHECK(schema != nullptr && schemas_.size() < kMaxU16);
-  schemas_.push_back(schema);
-  return static_cast<std::uint16_t>(schemas_.size() - 1);
+  last_schema_ = found->second;
+  // Rows are read back under the schema of this id: two that share one would mix up their columns.
+  MILLRACE_CHECK(schemas_[last_schema_]->columns.size() == schema->columns.size());
+  return last_schema_;
 }
 
 std::uint16_t BatchBuilder::topic(std::string_view name) {
-  for (std::size_t i = topics_.size(); i-- > 0;) {
-    if (topics_[i] == name) return static_cast<std::uint16_t>(i);
-  }
-  MILLRACE_CHECK(topics_.size() < kMaxU16);
+  if (!topics_.empty() && topics_[last_topic_] == name) return last_topic_;
+  const auto found = topic_index_.find(name);
+  if (found != topic_index_.end()) return last_topic_ = found->second;
+  MILLRACE_CHECK(topics_.size() < kMaxNames);
+  last_topic_ = static_cast<std::uint16_t>(topics_.size());
   topics_.emplace_back(name);
-  return static_cast<std::uint16_t>(topics_.size() - 1);
+  topic_index_.emplace(name, last_topic_);
+  return last_topic_;
 }
 
 std::uint32_t BatchBuilder::begin_transaction(std::string_view commit, std::uint64_t id, std::int64_t commit_us) {
+  const bool last_is_unused =
+      !transactions_.empty() && (rows_.empty() || rows_.back().transaction + 1 < transactions_.size());
+  if (last_is_unused) {
+    const TransactionRecord& last = transactions_.back();
+    if (last.commit_offset + std::size_t{last.commit_size} == bytes_.size()) bytes_.resize(last.commit_offset);
+    transactions_.pop_back();
+  }
+  MILLRACE_CHECK(bytes_.size() <= kMaxIndex);
   const Cell text = put_bytes(CellType::kText, commit);
   transactions_.push_back({id, commit_us, static_cast<std::uint32_t>(text.word), text.size});
-  return static_cast<std::uint32_t>(transactions_.size() - 1);
+  open_ = true;
+  return transaction();
+}
+
+void BatchBuilder::add_row(const RowRecord& row) {
+  MILLRACE_CHECK(row.schema < schemas_.size() && row.topic < topics_.size());
+  MILLRACE_CHECK(row.transaction + std::size_t{1} == transactions_.size());
+  const char* fault = find_row_shape_fault(row, schemas_[row.schema]->columns.size(), cells_taken_, cells_.size());
+  if (fault != nullptr) check_failed(fault, __FILE__, __LINE__);
+  cells_taken_ = std::max(cells_taken_, row.first_cell + cell_count(row));
+  rows_.push_back(row);
 }
 
 BatchPtr BatchBuilder::seal() {
   if (rows_.empty()) return nullptr;
-  MILLRACE_CHECK(bytes_.size() <= std::numeric_limits<std::uint32_t>::max());
-  MILLRACE_CHECK(cells_.size() <= std::numeric_limits<std::uint32_t>::max());
-  std::shared_ptr<Batch> batch(new Batch());  // NOLINT: the constructor is the builder's alone
+  MILLRACE_CHECK(bytes_.size() <= kMaxIndex);
+  const std::shared_ptr<Batch> batch = Batch::make();
 
-  const bool open = complete_rows_ < rows_.size() && !transactions_.empty();
+  // Carried over even when it has no rows in this batch: those to come belong to it.
+  const bool open = open_;
   const TransactionRecord last = open ? transactions_.back() : TransactionRecord{};
   const std::string last_commit = open ? bytes_.substr(last.commit_offset, last.commit_size) : std::string();
 
@@ -86,6 +116,12 @@ void BatchBuilder::clear() {
   transactions_ = {};
   schemas_ = {};
   topics_ = {};
+  schema_index_.clear();
+  topic_index_.clear();
+  last_schema_ = 0;
+  last_topic_ = 0;
+  open_ = false;
+  cells_taken_ = 0;
   complete_rows_ = 0;
   received_us_ = 0;
 }
@@ -136,6 +172,11 @@ void Batch::finish(const std::vector<std::string>& topics) {
   header.checksum = sum.value();
   head_ = raw(&header, 1);
   parts_ = {head_, rows, tables_, cells, bytes_};
+#ifndef NDEBUG
+  // What a source built wrongly would otherwise be found when the log is read, too late to build it again.
+  const char* fault = find_image_fault({rows_, cells_, transactions_, schemas_, topics_.size(), bytes_.size()});
+  if (fault != nullptr) check_failed(fault, __FILE__, __LINE__);
+#endif
 }
 
 }  // namespace millrace

@@ -31,6 +31,9 @@ enum class CellType : std::uint8_t {
 };
 inline constexpr std::uint8_t kCellTypeCount = 21;
 
+/// An array may lie in an array, down to this depth; the outermost counts as one. (PostgreSQL has at most 6 dimensions.)
+inline constexpr std::uint8_t kMaxCellDepth = 8;
+
 /// Marks of an infinite kDate, kTimestamp or kTimestampTz.
 inline constexpr std::int64_t kInfinity = std::numeric_limits<std::int64_t>::max();
 inline constexpr std::int64_t kMinusInfinity = std::numeric_limits<std::int64_t>::min();
