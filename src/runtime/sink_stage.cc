@@ -1,0 +1,326 @@
+#include "runtime/sink_stage.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "runtime/guard.h"
+
+namespace millrace {
+namespace {
+
+// A settle is a synced write. A crash costs what was applied since the last one: it is sent again.
+constexpr std::int64_t kSettleEveryUs = 150'000;
+constexpr std::int64_t kSettleSkippedEveryUs = 1'000'000;
+constexpr std::int64_t kTellPositionEveryUs = 1'000'000;
+// While something is in flight new rows are looked for this often, answers or not.
+constexpr std::int64_t kPollSliceUs = 2'000;
+constexpr std::int64_t kGoodConnectionUs = 5'000'000;
+constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
+
+TaskContext context_of(const TaskSettings& s, std::stop_token stop) {
+  return {s.name, s.log.id(), s.clock, s.logger, s.metrics, s.failpoints, std::move(stop)};
+}
+
+bool heals(const Error& error) { return error.next == Next::kRetry || error.next == Next::kReconnect; }
+
+}  // namespace
+
+SinkStage::SinkStage(const TaskSettings& settings, std::unique_ptr<Sink> sink, TopicFilter wants,
+                     StatusBoard& board, SinkMetrics& metrics, std::stop_token stop)
+    : settings_(settings),
+      name_("s:" + settings.name),
+      sink_(std::move(sink)),
+      wants_(std::move(wants)),
+      board_(board),
+      metrics_(metrics),
+      stop_(stop),
+      context_(context_of(settings, stop)),
+      backoff_(settings.name) {}
+
+SinkStage::~SinkStage() { close(); }
+
+StepOutcome SinkStage::step(std::int64_t until_us) {
+  if (phase_ == Phase::kDone) return StepOutcome::kDone;
+  if (stop_.stop_requested() && phase_ != Phase::kStop) begin_stop();
+  const bool stopping = phase_ == Phase::kStop;
+  Result<StepOutcome> outcome = guard("the sink " + settings_.name, [&]() -> Result<StepOutcome> {
+    Result<StepOutcome> out = step_phase(until_us);
+    if (phase_ != Phase::kDone) publish(false);
+    return out;
+  });
+  if (outcome) return *outcome;
+  if (stopping && stop_failed_) {
+    phase_ = Phase::kDone;
+    return StepOutcome::kDone;
+  }
+  const StepOutcome out = on_error(outcome.error());
+  if (stopping) {
+    stop_failed_ = true;
+    stop_deadline_us_ = now();  // no use in waiting for a target that is gone
+  }
+  return out;
+}
+
+Result<StepOutcome> SinkStage::step_phase(std::int64_t until_us) {
+  switch (phase_) {
+    case Phase::kOpen:
+      return open(until_us);
+    case Phase::kRun:
+      return run(until_us);
+    default:
+      return finish(until_us);
+  }
+}
+
+Result<StepOutcome> SinkStage::open(std::int64_t until_us) {
+  if (now() < retry_at_us_) {
+    heartbeat_.beat(now());
+    wait(std::min(until_us, retry_at_us_));
+    return StepOutcome::kIdle;
+  }
+  // What the target settled before the error is kept first: it decides where to go on.
+  if ((!rejected_.empty() || (settled_ && durable_ != *settled_)) && !settle_or_wait(until_us)) {
+    return StepOutcome::kIdle;
+  }
+  heartbeat_.beat(now());
+  Result<std::optional<LogPosition>> settled = settings_.log.settled(settings_.name);
+  if (!settled) return std::move(settled).error();
+  Result<LogPosition> earliest = settings_.log.earliest();
+  if (!earliest) return std::move(earliest).error();
+  open_ = true;
+  opened_us_.reset();
+  Result<std::optional<LogPosition>> target = sink_->open(context_);
+  if (!target) return std::move(target).error();
+  opened_us_ = now();
+
+  const SinkStart start = sink_start(*target, *settled, *earliest);
+  warn_of_incomplete_start(start);
+  settled_ = std::move(*settled);
+  read_ = told_ = durable_ = start.from;
+  applied_ = start.applied;
+  skipped_.reset();
+  in_flight_.clear();
+  // Kept before the first row: from now on the log knows this sink and keeps for it what it has not read.
+  if (!settled_) MILLRACE_TRY(settle());
+  phase_ = Phase::kRun;
+  show_state(ConnectorState::kRunning);
+  settings_.logger.info("sink opened", {{"connector", settings_.name}, {"position", start.from.text()}});
+  return StepOutcome::kWorked;
+}
+
+Result<StepOutcome> SinkStage::run(std::int64_t until_us) {
+  if (now() >= settle_due_us() && !settle_or_wait(until_us)) return StepOutcome::kIdle;
+  const bool room =
+      in_flight_.empty() || in_flight_.bytes() < in_flight_limit_.load(std::memory_order_relaxed);
+  bool moved = false;
+  if (room) {
+    Result<bool> read = read_and_write(until_us);
+    if (!read) return std::move(read).error();
+    moved = *read;
+  }
+  if (!in_flight_.empty()) {
+    std::int64_t poll_until_us = now();
+    if (!moved)
+      poll_until_us = room ? std::min(until_us, now() + kPollSliceUs) : std::min(until_us, settle_due_us());
+    Result<bool> settled = poll(poll_until_us);
+    if (!settled) return std::move(settled).error();
+    moved = moved || *settled;
+  }
+  return moved ? StepOutcome::kWorked : StepOutcome::kIdle;
+}
+
+Result<bool> SinkStage::read_and_write(std::int64_t until_us) {
+  std::int64_t wait_until_us = now();
+  if (in_flight_.empty()) {
+    wait_until_us = std::min(until_us, settle_due_us());
+    if (skipped_) wait_until_us = std::min(wait_until_us, told_us_ + kTellPositionEveryUs);
+  }
+  Result<std::optional<ReadBatch>> read = settings_.log.read(wants_, read_, wait_until_us);
+  if (!read) return std::move(read).error();
+  if (!*read) {
+    if (in_flight_.empty()) heartbeat_.beat(now());  // the log says there is nothing to do
+    MILLRACE_TRY(tell_position());
+    return false;
+  }
+  ReadBatch rows = std::move(**read);
+  read_ = rows.after;
+  heartbeat_.beat(now());
+  if (rows.first_row == rows.end_row) {
+    skipped_ = std::move(rows);
+    if (in_flight_.empty()) durable_ = read_;
+    MILLRACE_TRY(tell_position());
+    return true;
+  }
+  skipped_.reset();
+  const SplitRows split = split_applied(std::move(rows), applied_);
+  if (split.applied) MILLRACE_TRY(write(*split.applied));
+  if (split.fresh) MILLRACE_TRY(write(*split.fresh));
+  return true;
+}
+
+Status SinkStage::write(const ReadBatch& rows) {
+  // In flight before it is handed over: a write that fails half-way may have been applied.
+  in_flight_.add(rows);
+  metrics_.queue_bytes.set(static_cast<std::int64_t>(in_flight_.bytes()));
+  told_ = rows.after;
+  told_us_ = now();
+  return sink_->write(rows);
+}
+
+Status SinkStage::tell_position() {
+  if (!skipped_ || !in_flight_.empty() || told_ == read_ || now() - told_us_ < kTellPositionEveryUs)
+    return {};
+  // Otherwise a target of quiet topics names a position that retention cuts away one day.
+  const ReadBatch position = std::exchange(skipped_, std::nullopt).value();
+  return write(position);
+}
+
+Result<bool> SinkStage::poll(std::int64_t until_us) {
+  Result<Settled> settled = sink_->poll(until_us);
+  if (!settled) return std::move(settled).error();
+  bool moved = false;
+  if (!settled->rejected.empty()) {
+    rejected_.insert(rejected_.end(), std::make_move_iterator(settled->rejected.begin()),
+                     std::make_move_iterator(settled->rejected.end()));
+    moved = true;
+  }
+  while (std::optional<InFlight::Entry> entry = in_flight_.take(settled->durable)) {
+    durable_ = entry->after;
+    count_applied(*entry);
+    moved = true;
+  }
+  if (in_flight_.empty() && durable_ != read_ && phase_ == Phase::kRun) durable_ = read_;
+  if (moved) heartbeat_.beat(now());
+  return moved;
+}
+
+void SinkStage::count_applied(const InFlight::Entry& entry) {
+  rows_unsettled_ += entry.rows;
+  metrics_.rows_applied.add(entry.rows);
+  metrics_.bytes_applied.add(entry.bytes);
+  metrics_.queue_bytes.set(static_cast<std::int64_t>(in_flight_.bytes()));
+  if (entry.received_us <= 0) return;
+  const std::int64_t took_us = settings_.clock.wall_us() - entry.received_us;
+  metrics_.received_to_applied.record(std::max<std::int64_t>(0, took_us), now(), entry.transactions);
+}
+
+std::int64_t SinkStage::settle_due_us() const {
+  if (settle_trouble_) return retry_at_us_;
+  if (!rejected_.empty()) return 0;
+  if (settled_ && durable_ == *settled_) return kNever;
+  return settled_us_ + (rows_unsettled_ > 0 ? kSettleEveryUs : kSettleSkippedEveryUs);
+}
+
+Status SinkStage::settle() {
+  MILLRACE_TRY(settings_.failpoints.pass("runtime.before_settle"));
+  MILLRACE_TRY(settings_.log.settle(settings_.name, durable_, rejected_));
+  if (!rejected_.empty()) dead_letters_moved_ = true;
+  rejected_.clear();
+  settled_ = durable_;
+  settled_us_ = now();
+  rows_unsettled_ = 0;
+  MILLRACE_TRY(settings_.failpoints.pass("runtime.after_settle"));
+  return open_ ? sink_->settled(durable_) : Status();
+}
+
+bool SinkStage::settle_or_wait(std::int64_t until_us) {
+  if (settle_trouble_ && now() < retry_at_us_ && phase_ != Phase::kStop) {
+    wait(std::min(until_us, retry_at_us_));
+    return false;
+  }
+  const bool kept_before = settled_ && durable_ == *settled_ && rejected_.empty();
+  Status status = settle();
+  const bool kept = kept_before || (settled_ && durable_ == *settled_ && rejected_.empty());
+  if (kept) {
+    if (settle_trouble_) {
+      settle_trouble_ = false;
+      backoff_.reset();
+      if (phase_ == Phase::kRun) show_state(ConnectorState::kRunning);
+    }
+    // The log has it: what fails after that is the sink's connection.
+    if (!status) static_cast<void>(on_error(status.error()));
+    return static_cast<bool>(status);
+  }
+  if (!heals(status.error())) {
+    fail(status.error());
+    return false;
+  }
+  metrics_.errors.add(1);
+  heartbeat_.beat(now());
+  settle_trouble_ = true;
+  retry_at_us_ = now() + backoff_.next_us();
+  show_error(ConnectorState::kWaiting, status.error());
+  settings_.logger.warn("log does not take a sink's position, will try again",
+                        {{"connector", settings_.name}, {"error", std::string_view(status.error().message)}});
+  return false;
+}
+
+void SinkStage::begin_stop() {
+  phase_ = Phase::kStop;
+  constexpr std::int64_t kShareOfTimeoutUs = 600;  // of each ms: the rest is for closing
+  stop_deadline_us_ = now() + settings_.options.stop_timeout_ms * kShareOfTimeoutUs;
+}
+
+Result<StepOutcome> SinkStage::finish(std::int64_t until_us) {
+  if (open_ && !in_flight_.empty() && now() < stop_deadline_us_) {
+    Result<bool> settled = poll(std::min(until_us, stop_deadline_us_));
+    if (!settled) return std::move(settled).error();
+    if (!in_flight_.empty()) return StepOutcome::kWorked;
+  }
+  if (settled_ && (durable_ != *settled_ || !rejected_.empty())) {
+    if (Status status = settle(); !status) {
+      settings_.logger.warn(
+          "sink's last position is not kept: its rows will be sent again",
+          {{"connector", settings_.name}, {"error", std::string_view(status.error().message)}});
+    }
+  }
+  publish(true);
+  close();
+  if (!failed_) show_state(ConnectorState::kStopped);
+  heartbeat_.finish();
+  phase_ = Phase::kDone;
+  return StepOutcome::kDone;
+}
+
+StepOutcome SinkStage::on_error(const Error& error) {
+  if (!heals(error)) {
+    fail(error);
+    return StepOutcome::kWorked;
+  }
+  metrics_.errors.add(1);
+  if (opened_us_ && now() - *opened_us_ >= kGoodConnectionUs) backoff_.reset();
+  close();
+  if (phase_ == Phase::kStop) return StepOutcome::kWorked;
+  const std::int64_t pause_us = backoff_.next_us();
+  retry_at_us_ = now() + pause_us;
+  phase_ = Phase::kOpen;
+  heartbeat_.beat(now());
+  show_error(ConnectorState::kWaiting, error);
+  settings_.logger.warn("sink will be opened again", {{"connector", settings_.name},
+                                                      {"error", std::string_view(error.message)},
+                                                      {"pause_ms", pause_us / 1000}});
+  return StepOutcome::kWorked;
+}
+
+void SinkStage::fail(const Error& error) {
+  metrics_.errors.add(1);
+  close();
+  failed_ = true;
+  show_error(ConnectorState::kFailed, error);
+  settings_.logger.error("sink failed", {{"connector", settings_.name},
+                                         {"error", std::string_view(error.message)},
+                                         {"hint", std::string_view(error.hint)}});
+  begin_stop();
+}
+
+void SinkStage::close() {
+  in_flight_.clear();
+  if (!open_) return;
+  open_ = false;
+  guard_quietly([this] { sink_->close(); });
+}
+
+void SinkStage::wait(std::int64_t until_us) { waker_.wait(until_us - now()); }
+
+}  // namespace millrace
