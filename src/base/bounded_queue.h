@@ -11,9 +11,9 @@
 
 namespace millrace {
 
-/// Hands items from one thread to another; bounded in bytes, and that bound is all the backpressure there is. One item
-/// larger than the bound is let through when the queue is empty, so nothing is ever too large to pass.
-/// Thread-safe. `close()` wakes both sides for good.
+/// Hands items from one thread to another; bounded in bytes, and that bound is all the backpressure there is.
+/// One item larger than the bound is let through when the queue is empty, so nothing is ever too large to
+/// pass. Thread-safe. `close()` wakes both sides for good.
 template <typename T>
 class BoundedQueue {
  public:
@@ -24,7 +24,8 @@ class BoundedQueue {
     std::unique_lock lock(mutex_);
     const auto has_room = [&] { return closed_ || items_.empty() || bytes_ + bytes <= limit_bytes_; };
     // Without a wait the system is not asked: even a wait of nothing costs tens of microseconds.
-    const bool room = wait_us > 0 ? room_.wait_for(lock, std::chrono::microseconds(wait_us), has_room) : has_room();
+    const bool room =
+        wait_us > 0 ? room_.wait_for(lock, std::chrono::microseconds(wait_us), has_room) : has_room();
     if (!room || closed_) return false;
     items_.emplace_back(std::move(item), bytes);
     bytes_ += bytes;
