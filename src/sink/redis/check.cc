@@ -1,0 +1,244 @@
+#include "sink/redis/check.h"
+
+#include <algorithm>
+#include <map>
+#include <stop_token>
+#include <utility>
+
+#include "base/text.h"
+#include "sink/redis/position.h"
+#include "sink/redis/settings.h"
+
+namespace millrace::redis {
+namespace {
+
+using Level = Finding::Level;
+
+constexpr std::int64_t kMinimumMajor = 6;  // SCAN with TYPE, users
+constexpr int kScanRounds = 20;
+constexpr std::int64_t kBudgetUs = 10'000'000;
+
+/// The questions asked of one server, and what was found so far.
+class Checker {
+ public:
+  Checker(const Settings& settings, Client& client, Clock& clock)
+      : settings_(settings), client_(client), clock_(clock), until_us_(clock.now_us() + kBudgetUs) {}
+
+  std::vector<Finding> run() {
+    version();
+    modules();
+    position();
+    other_types();
+    for (const IndexDefinition& index : settings_.indexes) index_there(index);
+    eviction();
+    persistence();
+    return std::move(findings_);
+  }
+
+ private:
+  void add(Level level, std::string subject, std::string message, std::string fix = {}) {
+    findings_.push_back({level, std::move(subject), std::move(message), std::move(fix)});
+  }
+
+  /// The reply, or nothing when the server is gone, the time is over, or it refuses the question.
+  std::optional<Reply> ask(const std::vector<std::string>& command) {
+    if (gone_ || clock_.now_us() > until_us_) return std::nullopt;
+    auto reply = client_.call(command);
+    if (!reply) {
+      gone_ = true;
+      add(Level::kError, "connection", reply.error().message, reply.error().hint);
+      return std::nullopt;
+    }
+    if (reply->is_error()) {
+      if (next_of_error(reply->text) == Next::kStop && reply->text.rfind("NOPERM", 0) == 0) {
+        add(Level::kWarning, command.front(), "the user may not use it, so it was not looked at");
+      }
+      return std::nullopt;
+    }
+    return std::move(*reply);
+  }
+
+  std::map<std::string, std::string> info(const std::string& section) {
+    std::map<std::string, std::string> out;
+    const auto reply = ask({"INFO", section});
+    if (!reply) return out;
+    std::string_view rest = reply->text;
+    while (!rest.empty()) {
+      const std::string_view line = rest.substr(0, rest.find("\r\n"));
+      rest.remove_prefix(std::min(rest.size(), line.size() + 2));
+      const std::size_t colon = line.find(':');
+      if (colon != std::string_view::npos) out[std::string(line.substr(0, colon))] = line.substr(colon + 1);
+    }
+    return out;
+  }
+
+  void version() {
+    auto server = info("server");
+    const std::string version = server["redis_version"];
+    if (version.empty()) return;
+    const auto major = parse_int64(version.substr(0, version.find('.')));
+    if (major && *major < kMinimumMajor) {
+      add(Level::kError, "server version", "Redis " + version + " is too old",
+          "use Redis Stack 7 or Redis 8");
+    } else {
+      add(Level::kOk, "server version", "Redis " + version);
+    }
+    if (server["redis_mode"] == "cluster") {
+      add(Level::kError, "server mode", "it is a cluster", "name a single Redis server in redis.uri");
+    }
+    auto replication = info("replication");
+    if (replication["role"] == "slave") {
+      add(Level::kError, "server role", "it is a replica, which takes no writes",
+          "point redis.uri at the primary");
+    }
+  }
+
+  bool knows(const std::string& command) {
+    const auto reply = ask({"COMMAND", "INFO", command});
+    return !reply || !reply->is_array() || reply->elements.empty() ||
+           !reply->elements.front().elements.empty();
+  }
+
+  void modules() {
+    if (settings_.target == TargetType::kJson) {
+      if (knows("JSON.SET")) {
+        add(Level::kOk, "JSON module", "there");
+      } else {
+        add(Level::kError, "JSON module", "missing, and target.type is json",
+            "use Redis Stack or Redis 8, or target.type: hash");
+      }
+    }
+    if (settings_.indexes.empty()) return;
+    if (knows("FT.CREATE")) {
+      add(Level::kOk, "search module", "there");
+    } else {
+      add(Level::kError, "search module", "missing, and there are indexes to make",
+          "use Redis Stack or Redis 8");
+    }
+  }
+
+  void position() {
+    const std::string key = position_key(settings_.connector);
+    const auto type = ask({"TYPE", key});
+    if (!type) return;
+    if (type->text == "none" || type->text == "hash") {
+      add(Level::kOk, "position",
+          type->text == "none" ? "none yet: every row will be written" : "there, under " + key);
+    } else {
+      add(Level::kError, "position", "the key " + key + " is of type " + type->text, "UNLINK " + key);
+    }
+  }
+
+  void other_types() {
+    std::string prefix = settings_.key_template.literal_prefix();
+    if (settings_.key_template.is_default() && settings_.topics.size() == 1) {
+      const std::string& topic = settings_.topics.front();
+      append_escaped(prefix, std::string_view(topic).substr(topic.rfind('.') + 1), ":");
+      prefix += ':';
+    }
+    if (prefix.empty()) return;
+    const std::string wanted = settings_.target == TargetType::kJson ? "ReJSON-RL" : "hash";
+    std::map<std::string, int> others;
+    int seen = 0;
+    std::string cursor = "0";
+    for (int round = 0; round < kScanRounds; ++round) {
+      const auto found = ask({"SCAN", cursor, "MATCH", glob_escaped(prefix) + "*", "COUNT", "500"});
+      if (!found || found->elements.size() != 2) return;
+      for (const Reply& key : found->elements[1].elements) {
+        if (++seen > 500) break;
+        const auto type = ask({"TYPE", key.text});
+        if (type && type->text != wanted && type->text != "none") ++others[type->text];
+      }
+      cursor = found->elements[0].text;
+      if (cursor == "0" || seen > 500) break;
+    }
+    if (others.empty()) {
+      add(Level::kOk, "keys " + prefix + "*",
+          "none of another type among " + std::to_string(seen) + " looked at");
+      return;
+    }
+    for (const auto& [type, count] : others) {
+      add(Level::kWarning, "keys " + prefix + "*",
+          std::to_string(count) + " of " + std::to_string(seen) + " looked at are of type " + type +
+              ": rows that need such a key will be parked",
+          "remove them, or choose another target.key");
+    }
+  }
+
+  void index_there(const IndexDefinition& index) {
+    const std::string subject = "index " + index.name;
+    if (gone_ || clock_.now_us() > until_us_) return;
+    auto info = client_.call({"FT.INFO", index.name});
+    if (!info) return;
+    if (info->is_error()) {
+      if (is_unknown_index(info->text)) add(Level::kOk, subject, "not there yet, will be created");
+      return;
+    }
+    const auto differences = index_differences(index, *info);
+    if (differences.empty()) add(Level::kOk, subject, "there, as defined");
+    for (const std::string& difference : differences) {
+      add(Level::kWarning, subject, "is there with another definition and stays as it is: " + difference,
+          "FT.DROPINDEX " + index.name + " keeps the documents, then " + create_text(index));
+    }
+  }
+
+  std::string config(const std::string& name) {
+    const auto reply = ask({"CONFIG", "GET", name});
+    return reply && reply->elements.size() == 2 ? reply->elements[1].text : std::string();
+  }
+
+  void eviction() {
+    auto memory = info("memory");
+    const std::string policy = memory["maxmemory_policy"];
+    if (policy.empty()) return;
+    const bool limited = !memory["maxmemory"].empty() && memory["maxmemory"] != "0";
+    if (policy == "noeviction") {
+      add(Level::kOk, "eviction",
+          limited ? "off: when memory is full, writes wait" : "off, and memory has no limit");
+    } else if (limited) {
+      add(Level::kWarning, "eviction",
+          "maxmemory-policy " + policy + " removes documents when memory is full, unnoticed",
+          "CONFIG SET maxmemory-policy noeviction");
+    } else {
+      add(Level::kOk, "eviction", policy + ", without a limit of memory it does nothing");
+    }
+  }
+
+  void persistence() {
+    const std::string append_only = config("appendonly");
+    const std::string save = config("save");
+    if (append_only.empty()) return;
+    if (append_only == "yes" || !save.empty()) {
+      add(Level::kOk, "persistence", append_only == "yes" ? "append-only file" : "snapshots");
+    } else {
+      add(Level::kWarning, "persistence",
+          "off: after a restart of Redis everything is written again from the log",
+          "CONFIG SET appendonly yes");
+    }
+  }
+
+  const Settings& settings_;
+  Client& client_;
+  Clock& clock_;
+  std::int64_t until_us_;
+  bool gone_ = false;
+  std::vector<Finding> findings_;
+};
+
+}  // namespace
+
+std::vector<Finding> check(const ConnectorConfig& config) {
+  auto settings = read_settings(config);
+  if (!settings) return {{Level::kError, "settings", settings.error().message, settings.error().hint}};
+  settings->client.connect_timeout_ms = std::min<std::int64_t>(settings->client.connect_timeout_ms, 5'000);
+  settings->client.reply_timeout_ms = std::min<std::int64_t>(settings->client.reply_timeout_ms, 5'000);
+  SystemClock clock;
+  auto client = Client::connect(settings->client, clock, {});
+  if (!client) return {{Level::kError, "connection", client.error().message, client.error().hint}};
+  std::vector<Finding> findings = {{Level::kOk, "connection", "Redis at " + settings->client.uri.text(), {}}};
+  std::vector<Finding> more = Checker(*settings, **client, clock).run();
+  findings.insert(findings.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+  return findings;
+}
+
+}  // namespace millrace::redis

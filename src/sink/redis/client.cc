@@ -1,0 +1,214 @@
+#include "sink/redis/client.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "sink/redis/stream.h"
+
+namespace millrace::redis {
+namespace {
+
+constexpr std::size_t kInboxBytes = 64U << 10U;
+constexpr std::size_t kKeepOutBytes = 8U << 20U;
+constexpr std::int64_t kStepUs = 100'000;
+
+bool starts_with(std::string_view text, std::string_view start) {
+  return text.substr(0, start.size()) == start;
+}
+
+}  // namespace
+
+Next next_of_error(std::string_view error) {
+  const std::string_view code = error.substr(0, error.find(' '));
+  for (const std::string_view busy : {"OOM", "READONLY", "LOADING", "MASTERDOWN", "BUSY", "MISCONF",
+                                      "NOREPLICAS", "TRYAGAIN", "CLUSTERDOWN", "NOSCRIPT", "UNBLOCKED"}) {
+    if (code == busy) return Next::kRetry;
+  }
+  for (const std::string_view refused :
+       {"NOAUTH", "WRONGPASS", "NOPERM", "MOVED", "ASK", "CROSSSLOT", "NOPROTO"}) {
+    if (code == refused) return Next::kStop;
+  }
+  if (starts_with(error, "ERR unknown command") || starts_with(error, "ERR max number of clients") ||
+      starts_with(error, "ERR AUTH") || starts_with(error, "ERR invalid password")) {
+    return starts_with(error, "ERR max") ? Next::kRetry : Next::kStop;
+  }
+  return Next::kReject;
+}
+
+Error reply_error(std::string_view what, std::string_view error) {
+  const std::string_view code = error.substr(0, error.find(' '));
+  const auto with = [&](Next next, std::string text, std::string hint) {
+    return Error{next, "Redis refused " + std::string(what) + ": " + std::move(text), std::move(hint)};
+  };
+  if (code == "OOM") {
+    return with(Next::kRetry, "it is out of memory (OOM)",
+                "raise maxmemory, or remove keys; nothing is lost meanwhile");
+  }
+  if (code == "READONLY") {
+    return with(Next::kRetry, "it is a read-only replica (READONLY)", "point redis.uri at the primary");
+  }
+  if (code == "LOADING") return with(Next::kRetry, "it is still loading its data (LOADING)", "");
+  if (code == "MASTERDOWN") return with(Next::kRetry, "it is a replica without a primary (MASTERDOWN)", "");
+  if (code == "BUSY")
+    return with(Next::kRetry, "a script keeps it busy (BUSY)", "SCRIPT KILL ends the script");
+  if (code == "MISCONF") {
+    return with(Next::kRetry, "it cannot save its data to disk and takes no writes (MISCONF)",
+                "look at its disk and log");
+  }
+  if (code == "NOREPLICAS") return with(Next::kRetry, "it has too few replicas (NOREPLICAS)", "");
+  if (code == "NOSCRIPT") return with(Next::kRetry, "its scripts were flushed (NOSCRIPT)", "");
+  if (code == "NOAUTH") {
+    return with(Next::kStop, "a login is needed (NOAUTH)",
+                "set redis.password, and redis.username if the user is not default");
+  }
+  if (code == "WRONGPASS" || starts_with(error, "ERR invalid password") || starts_with(error, "ERR AUTH")) {
+    return with(Next::kStop, "user name or password is wrong (WRONGPASS)",
+                "check redis.username and redis.password");
+  }
+  if (code == "NOPERM") {
+    return with(Next::kStop, "the user may not do that (NOPERM)",
+                "grant it, for example ACL SETUSER name +@all ~*, or the commands and keys named");
+  }
+  if (code == "MOVED" || code == "ASK" || code == "CROSSSLOT" || code == "CLUSTERDOWN") {
+    return with(next_of_error(error), "it is a cluster",
+                "a cluster is not supported: name a single Redis server");
+  }
+  if (starts_with(error, "ERR unknown command")) {
+    return with(Next::kStop, "it does not know the command",
+                "use Redis Stack, or Redis 8, which have JSON and search");
+  }
+  if (next_of_error(error) == Next::kRetry) return with(Next::kRetry, std::string(code), "");
+  return with(Next::kStop, "error " + std::string(code), "look at the server's log");
+}
+
+Client::Client(const ClientOptions& options, Clock& clock, std::stop_token stop)
+    : clock_(clock),
+      stop_(std::move(stop)),
+      where_(options.uri.text()),
+      reply_timeout_us_(options.reply_timeout_ms * 1000) {
+  inbox_.resize(kInboxBytes);
+}
+
+Client::~Client() = default;
+
+Result<std::unique_ptr<Client>> Client::connect(const ClientOptions& options, Clock& clock,
+                                                const std::stop_token& stop) {
+  std::unique_ptr<Client> client(new Client(options, clock, stop));  // NOLINT: the constructor is private
+  MILLRACE_TRY(client->open(options));
+  return client;
+}
+
+Status Client::open(const ClientOptions& options) {
+  auto stream = Stream::open(options, clock_, clock_.now_us() + options.connect_timeout_ms * 1000);
+  if (!stream) {
+    Error error = std::move(stream).error();
+    error.message = "cannot connect to Redis at " + where_ + ": " + error.message;
+    if (error.hint.empty()) error.hint = "check redis.uri, and that the server is up";
+    return error;
+  }
+  stream_ = std::move(*stream);
+  last_moved_us_ = clock_.now_us();
+  return log_in(options.uri);
+}
+
+Status Client::log_in(const Uri& uri) {
+  if (!uri.password.empty() || !uri.username.empty()) {
+    auto reply =
+        uri.username.empty() ? call({"AUTH", uri.password}) : call({"AUTH", uri.username, uri.password});
+    if (!reply) return std::move(reply).error();
+    if (reply->is_error()) return reply_error("the login", reply->text);
+  }
+  if (uri.database != 0) {
+    auto reply = call({"SELECT", std::to_string(uri.database)});
+    if (!reply) return std::move(reply).error();
+    if (reply->is_error()) {
+      Error error = reply_error("SELECT " + std::to_string(uri.database), reply->text);
+      if (error.next == Next::kStop && error.hint == "look at the server's log")
+        error.hint = "check the database number in redis.uri";
+      return error;
+    }
+  }
+  return {};
+}
+
+Error Client::gone(const std::string& why) const {
+  return reconnect_error("lost the connection to Redis at " + where_ + ": " + why);
+}
+
+Status Client::send() {
+  while (sent_ < out_.size()) {
+    auto moved = stream_->write(std::string_view(out_).substr(sent_));
+    if (!moved) return gone(moved.error().message);
+    if (moved->bytes == 0) return {};
+    sent_ += moved->bytes;
+    last_moved_us_ = clock_.now_us();
+  }
+  out_.clear();
+  sent_ = 0;
+  if (out_.capacity() > kKeepOutBytes) out_.shrink_to_fit();
+  return {};
+}
+
+Status Client::receive(bool& came) {
+  for (;;) {
+    auto moved = stream_->read(inbox_.data(), inbox_.size());
+    if (!moved) return gone(moved.error().message);
+    if (moved->closed) return gone("the server closed it");
+    if (moved->bytes == 0) return {};
+    came = true;
+    last_moved_us_ = clock_.now_us();
+    parser_.feed(std::string_view(inbox_).substr(0, moved->bytes));
+    if (moved->bytes < inbox_.size() && !stream_->pending()) return {};
+  }
+}
+
+Status Client::exchange(std::int64_t until_us, bool wait_idle) {
+  const std::int64_t stop_at_us = clock_.now_us() + kStepUs / 2;
+  for (;;) {
+    MILLRACE_TRY(send());
+    bool came = false;
+    MILLRACE_TRY(receive(came));
+    const std::int64_t now_us = clock_.now_us();
+    if (came || now_us >= until_us) return {};
+    const bool idle = unsent_bytes() == 0 && missing_ == 0;
+    if (idle && !wait_idle) return {};
+    if (!idle && now_us - last_moved_us_ > reply_timeout_us_) {
+      return gone("no answer for " + std::to_string((now_us - last_moved_us_) / 1000) + " ms");
+    }
+    if (stop_.stop_requested() && now_us >= stop_at_us) return {};
+    const std::int64_t wait_us = std::min(until_us - now_us, kStepUs);
+    pollfd entry{stream_->descriptor(), static_cast<short>(POLLIN | (unsent_bytes() > 0 ? POLLOUT : 0)), 0};
+    const timespec wait{wait_us / 1'000'000, (wait_us % 1'000'000) * 1000};
+    if (::ppoll(&entry, 1, &wait, nullptr) < 0 && errno != EINTR) return gone("poll failed");
+  }
+}
+
+Result<bool> Client::next(Reply& reply) {
+  auto found = parser_.next(reply);
+  if (!found || !*found) return found;
+  if (missing_ == 0) return gone("it sent a reply that was not asked for");
+  --missing_;
+  if (missing_ > 0) return true;
+  last_moved_us_ = clock_.now_us();  // what comes next is asked for later
+  return true;
+}
+
+Result<Reply> Client::call(const std::vector<std::string>& arguments) {
+  MILLRACE_CHECK(missing_ == 0);
+  append_command(out_, arguments);
+  expect(1);
+  last_moved_us_ = clock_.now_us();
+  Reply reply;
+  for (;;) {
+    MILLRACE_TRY(exchange(clock_.now_us() + kStepUs));
+    auto found = next(reply);
+    if (!found) return std::move(found).error();
+    if (*found) return reply;
+    if (stop_.stop_requested()) return retry_error("stopping while Redis had not answered yet");
+  }
+}
+
+}  // namespace millrace::redis

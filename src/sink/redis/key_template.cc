@@ -1,0 +1,235 @@
+#include "sink/redis/key_template.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace millrace::redis {
+namespace {
+
+constexpr std::string_view kReservedPrefix = "millrace:";
+constexpr std::string_view kColumnMark = "column:";
+constexpr std::size_t kMaxTemplateBytes = 4096;
+
+Error bad_template(const std::string& what) {
+  return stop_error("target.key: " + what, "write for example flight:{id}, or {table}:{region}:{id}");
+}
+
+std::string full_name(const TableSchema& schema) {
+  return schema.schema.empty() ? schema.table : schema.schema + "." + schema.table;
+}
+
+bool may_begin_a_separator(char c) { return c != '%' && !(c >= '0' && c <= '9') && !(c >= 'A' && c <= 'F'); }
+
+}  // namespace
+
+void append_escaped(std::string& out, std::string_view text, std::string_view special) {
+  static constexpr char kHex[] = "0123456789ABCDEF";
+  for (const char c : text) {
+    if (c != '%' && special.find(c) == std::string_view::npos) {
+      out += c;
+      continue;
+    }
+    const auto code = static_cast<unsigned char>(c);
+    out += '%';
+    out += kHex[code >> 4U];
+    out += kHex[code & 15U];
+  }
+}
+
+std::string glob_escaped(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (std::string_view("*?[]\\^-").find(c) != std::string_view::npos) out += '\\';
+    out += c;
+  }
+  return out;
+}
+
+Result<KeyTemplate> KeyTemplate::parse(std::string_view text) {
+  KeyTemplate out;
+  if (text.empty()) return out;
+  if (text.size() > kMaxTemplateBytes) return bad_template("it is longer than 4096 bytes");
+  std::string literal;
+  const auto close_literal = [&] {
+    if (!literal.empty()) out.parts_.push_back({Kind::kText, std::exchange(literal, {})});
+  };
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    const bool doubled = (c == '{' || c == '}') && i + 1 < text.size() && text[i + 1] == c;
+    if (doubled) {
+      literal += c;
+      ++i;
+    } else if (c == '}') {
+      return bad_template("a } has no { in front of it; write }} for the character itself");
+    } else if (c != '{') {
+      literal += c;
+    } else {
+      const std::size_t close = text.find('}', i);
+      if (close == std::string_view::npos)
+        return bad_template("a { has no } behind it; write {{ for the character itself");
+      std::string_view name = text.substr(i + 1, close - i - 1);
+      i = close;
+      close_literal();
+      Kind kind = Kind::kColumn;
+      if (name == "topic") kind = Kind::kTopic;
+      if (name == "table") kind = Kind::kTable;
+      if (name == "schema") kind = Kind::kSchema;
+      if (name.substr(0, kColumnMark.size()) == kColumnMark) name.remove_prefix(kColumnMark.size());
+      if (name.empty() || name.find('{') != std::string_view::npos)
+        return bad_template("a name between { and } is missing");
+      out.parts_.push_back({kind, std::string(name)});
+    }
+  }
+  close_literal();
+
+  const auto is_column = [](const Part& part) { return part.kind == Kind::kColumn; };
+  if (std::none_of(out.parts_.begin(), out.parts_.end(), is_column)) {
+    return bad_template("it names no column, so all rows would share one key");
+  }
+  if (is_column(out.parts_.front())) {
+    return bad_template(
+        "it begins with a column; begin with text or {table}, so that the keys of a topic can be found");
+  }
+  if (out.literal_prefix().substr(0, kReservedPrefix.size()) == kReservedPrefix) {
+    return bad_template("keys that begin with millrace: are the program's own");
+  }
+  for (std::size_t i = 1; i < out.parts_.size(); ++i) {
+    const Part& part = out.parts_[i];
+    if (out.parts_[i - 1].kind == Kind::kText) continue;
+    if (part.kind != Kind::kText) return bad_template("there must be text between two parts in braces");
+    const bool last = i + 1 == out.parts_.size();
+    if (!last && !may_begin_a_separator(part.text.front())) {
+      return bad_template("text between two parts in braces must not begin with a digit, A to F or %");
+    }
+    if (!last) out.escaped_ += part.text.front();
+  }
+  return out;
+}
+
+bool KeyTemplate::has_topic() const {
+  return std::any_of(parts_.begin(), parts_.end(),
+                     [](const Part& part) { return part.kind == Kind::kTopic; });
+}
+
+bool KeyTemplate::has_table() const {
+  return is_default() || std::any_of(parts_.begin(), parts_.end(),
+                                     [](const Part& part) { return part.kind == Kind::kTable; });
+}
+
+bool KeyTemplate::has_schema() const {
+  return std::any_of(parts_.begin(), parts_.end(),
+                     [](const Part& part) { return part.kind == Kind::kSchema; });
+}
+
+std::string KeyTemplate::literal_prefix() const {
+  return !parts_.empty() && parts_.front().kind == Kind::kText ? parts_.front().text : std::string();
+}
+
+void RowKey::add_text(std::string_view text) {
+  text_ += text;
+  pattern_ += glob_escaped(text);
+}
+
+void RowKey::add_column(const TableSchema& schema, std::uint16_t column, bool escape) {
+  parts_.push_back({std::exchange(text_, {}), column, escape, schema.columns[column].name});
+  pattern_ += '*';
+  columns_.push_back(column);
+}
+
+Result<RowKey> RowKey::make(const KeyTemplate& key_template, std::string_view topic,
+                            const TableSchema& schema) {
+  using Kind = KeyTemplate::Kind;
+  RowKey key;
+  key.table_ = full_name(schema);
+  key.escaped_ = key_template.is_default() ? ":" : key_template.escaped_;
+  const auto add_name = [&key](std::string_view name) {
+    std::string text;
+    append_escaped(text, name, key.escaped_);
+    key.add_text(text);
+  };
+  if (key_template.is_default()) {
+    if (schema.key_columns.empty()) {
+      return reject_error(
+          "table " + key.table_ + " has no primary key, so its rows have no key in Redis",
+          "give the table a primary key, or name columns that tell its rows apart in target.key");
+    }
+    add_name(schema.table);
+    for (const std::uint16_t column : schema.key_columns) {
+      key.add_text(":");
+      add_name(schema.columns[column].name);
+      key.add_text(":");
+      key.add_column(schema, column, true);
+    }
+    key.within_table_key_ = true;
+    return key;
+  }
+  key.within_table_key_ = true;
+  for (const KeyTemplate::Part& part : key_template.parts_) {
+    switch (part.kind) {
+      case Kind::kText:
+        key.add_text(part.text);
+        break;
+      case Kind::kTopic:
+        add_name(topic);
+        break;
+      case Kind::kTable:
+        add_name(schema.table);
+        break;
+      case Kind::kSchema:
+        add_name(schema.schema);
+        break;
+      case Kind::kColumn: {
+        const auto column = find_column(schema, part.text);
+        if (!column) {
+          return reject_error(
+              "target.key names a column " + part.text + " that table " + key.table_ + " has not got",
+              "name columns of the table, or give this topic a sink of its own");
+        }
+        const auto& own = schema.key_columns;
+        if (std::find(own.begin(), own.end(), *column) == own.end()) key.within_table_key_ = false;
+        key.add_column(schema, *column, true);
+        break;
+      }
+    }
+  }
+  // Nothing but fixed text can follow the last part, so its value needs no escape to be told apart.
+  const Kind last = key_template.parts_.back().kind;
+  const bool column_is_last =
+      last == Kind::kColumn ||
+      (last == Kind::kText && key_template.parts_[key_template.parts_.size() - 2].kind == Kind::kColumn);
+  if (column_is_last) key.parts_.back().escape = false;
+  return key;
+}
+
+std::optional<std::string> RowKey::append(std::string& out, const Batch& batch,
+                                          std::span<const Cell> cells) const {
+  const std::size_t start = out.size();
+  for (const Part& part : parts_) {
+    out += part.text;
+    const Cell& cell = cells[part.column];
+    if (!has_value(cell)) {
+      out.resize(start);
+      const std::string of = "column " + part.name + " of " + table_;
+      return cell.type == CellType::kNull
+                 ? of + " is part of the key in Redis and is NULL"
+                 : of + " is part of the key in Redis and was not sent with this change";
+    }
+    const std::size_t value_start = out.size();
+    if (!append_text_cell(out, batch, cell, {})) {
+      out.resize(start);
+      return "column " + part.name + " of " + table_ +
+             " is part of the key in Redis and holds an array with bad text";
+    }
+    if (!part.escape) continue;
+    const std::string_view value = std::string_view(out).substr(value_start);
+    if (value.find('%') == std::string_view::npos && value.find_first_of(escaped_) == std::string_view::npos)
+      continue;
+    const std::string copy(value);
+    out.resize(value_start);
+    append_escaped(out, copy, escaped_);
+  }
+  out += text_;
+  return std::nullopt;
+}
+
+}  // namespace millrace::redis

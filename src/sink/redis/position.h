@@ -1,0 +1,31 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "connect/log_position.h"
+#include "sink/redis/resp.h"
+
+namespace millrace::redis {
+
+/// The hash in which a sink keeps its position beside the data: `log` (the log's identity) and `position`
+/// (LogPosition::text). One hash for a sink, whatever log it reads, so that a position of another log never
+/// outlives what another log has written over.
+[[nodiscard]] std::string position_key(std::string_view sink);
+
+/// The arguments of the HSET that writes it.
+[[nodiscard]] std::vector<std::string> position_command(const std::string& key, const std::string& log_id,
+                                                        const LogPosition& position);
+
+/// From the reply to `HMGET key log position`. Nothing: of another log. An empty position: there is none, so
+/// nothing of ours is in this server. A stop error when it cannot be read.
+[[nodiscard]] Result<std::optional<LogPosition>> read_position(const Reply& reply, const std::string& key,
+                                                               std::string_view log_id);
+
+/// The further one of two positions in each stream.
+[[nodiscard]] LogPosition furthest(const LogPosition& a, const LogPosition& b);
+
+}  // namespace millrace::redis

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <string_view>
+
+namespace millrace::redis {
+
+/// What the scripts answer when the document whose values are to be kept is not there.
+inline constexpr std::string_view kAbsentReply = "MILLRACE_ABSENT";
+
+/// Writes a document of which some columns were not sent and keep their values. KEYS: the key the values come
+/// from, the key to write (the same, or another when the row's key has changed: the old document is then
+/// removed). When the first is gone and the second is there, the move has been done before, and the values
+/// are taken from the second. Refuses with kAbsentReply, and writes nothing, when a value to be kept is not
+/// there. ARGV: the document of the columns known, without its last brace; then for each kept column its path
+/// and `,"name":`.
+inline constexpr std::string_view kMergeJson = R"(local from = KEYS[1]
+if from ~= KEYS[2] and redis.call('EXISTS', from) == 0 then from = KEYS[2] end
+local doc = {ARGV[1]}
+for i = 2, #ARGV, 2 do
+  local kept = redis.call('JSON.GET', from, ARGV[i])
+  if not kept or kept == '[]' then return redis.error_reply('MILLRACE_ABSENT') end
+  doc[#doc + 1] = ARGV[i + 1]
+  doc[#doc + 1] = string.sub(kept, 2, -2)
+end
+doc[#doc + 1] = '}'
+local done = redis.call('JSON.SET', KEYS[2], '$', table.concat(doc))
+if from ~= KEYS[2] then redis.call('UNLINK', from) end
+return done)";
+
+/// The same for hashes. ARGV: number of kept fields, their names, number of fields to remove, their names,
+/// then fields and values to set.
+inline constexpr std::string_view kMergeHash = R"(local from = KEYS[1]
+if from ~= KEYS[2] and redis.call('EXISTS', from) == 0 then from = KEYS[2] end
+local set = {}
+local at = 2
+for i = at, at + tonumber(ARGV[1]) - 1 do
+  local kept = redis.call('HGET', from, ARGV[i])
+  if not kept then return redis.error_reply('MILLRACE_ABSENT') end
+  if from ~= KEYS[2] then set[#set + 1] = ARGV[i] set[#set + 1] = kept end
+end
+at = at + tonumber(ARGV[1])
+local gone = tonumber(ARGV[at])
+for i = at + gone + 1, #ARGV do set[#set + 1] = ARGV[i] end
+for i = 1, #set, 1000 do redis.call('HSET', KEYS[2], unpack(set, i, math.min(i + 999, #set))) end
+for i = at + 1, at + gone do redis.call('HDEL', KEYS[2], ARGV[i]) end
+if from ~= KEYS[2] then redis.call('UNLINK', from) end
+return 1)";
+
+/// Ends a function `merge` that holds one of the above, to move a document and write the position in one
+/// step. KEYS further: the position's hash. ARGV in front: the four arguments of its HSET.
+inline constexpr std::string_view kMoveTail = R"(
+end
+local done = merge(KEYS, {unpack(ARGV, 5)})
+if type(done) == 'table' and done.err then return done end
+redis.call('HSET', KEYS[3], ARGV[1], ARGV[2], ARGV[3], ARGV[4])
+return done)";
+
+/// Removes a hash, and refuses to remove a key of another type: it is not ours.
+inline constexpr std::string_view kRemoveHash = R"(local kind = redis.call('TYPE', KEYS[1]).ok
+if kind == 'none' then return 0 end
+if kind == 'hash' then return redis.call('UNLINK', KEYS[1]) end
+return redis.error_reply('WRONGTYPE Operation against a key holding the wrong kind of value'))";
+
+}  // namespace millrace::redis

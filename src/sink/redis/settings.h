@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "connect/config.h"
+#include "sink/redis/client.h"
+#include "sink/redis/index.h"
+#include "sink/redis/key_template.h"
+#include "sink/redis/table_plan.h"
+
+namespace millrace::redis {
+
+/// The connector's options, read and checked against each other.
+struct Settings {
+  std::string connector;
+  std::vector<std::string> topics;
+  ClientOptions client;
+  TargetType target = TargetType::kJson;
+  KeyTemplate key_template;
+  std::string key_text;  ///< as written, for messages
+  JsonOptions json;
+  std::vector<IndexDefinition> indexes;
+  std::size_t batch_commands = 256;
+  std::size_t in_flight_bytes = 4U << 20U;
+  std::int64_t index_poll_ms = 5'000;
+};
+
+/// What is wrong is a stop error that names the option and what to write instead.
+[[nodiscard]] Result<Settings> read_settings(const ConnectorConfig& config);
+
+/// An error when two of the sink's topics could write the same keys: several topics (or a pattern) and a
+/// template that does not tell them apart. Pure.
+[[nodiscard]] Status check_topics_apart(const KeyTemplate& key_template,
+                                        const std::vector<std::string>& topics, bool by_pattern);
+
+}  // namespace millrace::redis

@@ -1,0 +1,65 @@
+#include "sink/redis/settings.h"
+
+#include <gtest/gtest.h>
+
+#include "sink/redis/spec.h"
+
+namespace millrace::redis {
+namespace {
+
+/// The settings, or the error's message.
+Result<Settings> read(std::vector<std::pair<std::string, std::string>> values) {
+  std::vector<Setting> settings;
+  for (auto& [name, value] : values) settings.push_back({name, value, {}});
+  auto config = ConnectorConfig::make("cache", redis_spec().options, settings);
+  if (!config) return std::move(config).error();
+  return read_settings(*config);
+}
+
+TEST(Settings, TheExampleOfTheDocs) {
+  const auto settings = read({{"topics", "shop.public.flights"},
+                              {"redis.uri", "redis://127.0.0.1:6379/0"},
+                              {"target.key", "flight:{id}"},
+                              {"indexes.flights.prefix", "flight:"},
+                              {"indexes.flights.fields.origin", "TAG"},
+                              {"indexes.flights.fields.delay", "NUMERIC SORTABLE"},
+                              {"indexes.flights.fields.meta.src", "TEXT"}});
+  ASSERT_TRUE(settings) << settings.error().message;
+  ASSERT_EQ(settings->indexes.size(), 1U);
+  EXPECT_EQ(settings->indexes[0].fields.size(), 3U);
+  EXPECT_EQ(settings->indexes[0].fields[2].identifier, "$.meta.src");
+}
+
+TEST(Settings, IndexPrefixIsThatOfTheKeysWhereItIsCertain) {
+  const auto one = read({{"topics", "shop.public.flights"}, {"indexes.f.fields.origin", "TAG"}});
+  ASSERT_TRUE(one) << one.error().message;
+  EXPECT_EQ(one->indexes[0].prefix, "flights:");
+  EXPECT_FALSE(read({{"topics", "shop.public.a,shop.public.b"}, {"indexes.f.fields.origin", "TAG"}}));
+}
+
+TEST(Settings, FaultsAreRefused) {
+  EXPECT_FALSE(read({}));
+  EXPECT_FALSE(read({{"topics", "a.b.c"}, {"topics.regex", "x"}}));
+  EXPECT_FALSE(read({{"topics", "a.b.c"}, {"redis.uri", "http://x"}}));
+  EXPECT_FALSE(read({{"topics", "a.b.c"}, {"target.key", "{id}"}}));
+  EXPECT_FALSE(read({{"topics", "a.b.c"}, {"redis.key.cert", "x.pem"}}));
+  EXPECT_FALSE(read({{"topics", "a.b.c"}, {"indexes.i.prefix", "c:"}}));
+  EXPECT_FALSE(read({{"topics", "a.b.c"}, {"indexes.i.prefix", "c:"}, {"indexes.i.fields.x", "WORD"}}));
+}
+
+TEST(Settings, TopicsMustBeToldApart) {
+  const auto apart = [](const char* text, std::vector<std::string> topics, bool pattern) {
+    return check_topics_apart(*KeyTemplate::parse(text), topics, pattern).has_value();
+  };
+  EXPECT_TRUE(apart("", {"s.public.a", "s.public.b"}, false));
+  EXPECT_FALSE(apart("", {"s.public.a", "s.archive.a"}, false));
+  EXPECT_TRUE(apart("{schema}:{table}:{id}", {"s.public.a", "s.archive.a"}, false));
+  EXPECT_FALSE(apart("k:{id}", {"s.public.a", "s.public.b"}, false));
+  EXPECT_TRUE(apart("k:{id}", {"s.public.a"}, false));
+  EXPECT_FALSE(apart("k:{id}", {}, true));
+  EXPECT_TRUE(apart("{table}:{id}", {}, true));
+  EXPECT_TRUE(apart("k:{topic}:{id}", {"s.public.a", "s.archive.a"}, true));
+}
+
+}  // namespace
+}  // namespace millrace::redis

@@ -1,0 +1,363 @@
+#include "sink/redis/sink.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "sink/redis/commands.h"
+#include "sink/redis/index_watch.h"
+#include "sink/redis/pipeline.h"
+#include "sink/redis/position.h"
+#include "sink/redis/scripts.h"
+
+namespace millrace::redis {
+namespace {
+
+constexpr std::size_t kMaxGroupBytes = 256U << 10U;
+constexpr std::size_t kMaxHeldBytes = 64U << 20U;
+constexpr std::int64_t kMaxHeldUs = 1'000'000;
+constexpr std::int64_t kPositionEveryUs = 1'000'000;
+constexpr std::int64_t kStepUs = 100'000;
+
+class RedisSink final : public Sink {
+ public:
+  explicit RedisSink(Settings settings)
+      : settings_(std::move(settings)),
+        encoder_({settings_.key_template, settings_.target, settings_.json}),
+        writer_(settings_.target),
+        position_key_(position_key(settings_.connector)) {}
+
+  Result<std::optional<LogPosition>> open(TaskContext& context) override;
+  Status write(const ReadBatch& rows) override;
+  Result<Settled> poll(std::int64_t until_us) override;
+  Status settled(const LogPosition& durable) override;
+  [[nodiscard]] SinkStatus status() const override;
+  void close() override;
+
+ private:
+  Status prepare_server();
+  Status add_rows(const ReadBatch& rows, std::uint32_t first, std::uint32_t end, bool replayed);
+  Status flush(const LogPosition& after, bool write_position);
+  Status flush_held();
+  Status send_group(Group group, std::size_t start);
+  Status move_row(const ReadBatch& rows, std::uint32_t row);
+  Status truncate(const ReadBatch& rows, std::uint32_t row);
+  Status drain();
+  Status keep_bound();
+  Status write_position_if_due();
+  void append_position(const LogPosition& position);
+  [[nodiscard]] LogPosition position_at(const ReadBatch& rows, std::uint32_t row) const;
+
+  Settings settings_;
+  Encoder encoder_;
+  CommandWriter writer_;
+  std::string position_key_;
+  TaskContext* context_ = nullptr;
+  std::unique_ptr<Client> client_;
+  std::optional<Pipeline> pipeline_;
+  std::optional<IndexWatch> watch_;
+
+  LogPosition applied_;         ///< of the target when it was opened: rows before it have been applied
+  LogPosition written_;         ///< last position sent to Redis
+  LogPosition durable_;         ///< last position settled
+  LogPosition held_after_;      ///< where the reader stands after the rows held
+  std::size_t held_bytes_ = 0;  ///< of batches whose rows wait in the encoder
+  std::int64_t held_since_us_ = 0;
+  std::int64_t position_at_us_ = 0;
+  std::vector<Rejected> rejected_;  ///< while encoding, until the group they go with is sent
+};
+
+Result<std::optional<LogPosition>> RedisSink::open(TaskContext& context) {
+  close();
+  context_ = &context;
+  auto client = Client::connect(settings_.client, context.clock, context.stop);
+  if (!client) return std::move(client).error();
+  client_ = std::move(*client);
+  pipeline_.emplace(*client_);
+  watch_.emplace(settings_.indexes, settings_.index_poll_ms, context);
+  MILLRACE_TRY(prepare_server());
+  MILLRACE_TRY(watch_->create_missing(*client_));
+  auto reply = client_->call({"HMGET", position_key_, "log", "position"});
+  if (!reply) return std::move(reply).error();
+  if (reply->is_error()) return reply_error("to show the position under " + position_key_, reply->text);
+  auto position = read_position(*reply, position_key_, context.log_id);
+  if (!position) return std::move(position).error();
+  applied_ = position->value_or(LogPosition());
+  written_ = applied_;
+  durable_ = applied_;
+  return position;
+}
+
+Status RedisSink::prepare_server() {
+  const bool json = settings_.target == TargetType::kJson;
+  if (json) {
+    auto known = client_->call({"COMMAND", "INFO", "JSON.SET"});
+    if (!known) return std::move(known).error();
+    const bool missing =
+        known->is_array() && !known->elements.empty() && known->elements.front().elements.empty();
+    if (missing) {
+      return stop_error("the Redis server has no JSON module (ReJSON)",
+                        "use Redis Stack or Redis 8, or target.type: hash");
+    }
+  }
+  ScriptNames names;
+  for (const auto& [text, name] :
+       {std::pair(json ? kMergeJson : kMergeHash, &names.merge), std::pair(kRemoveHash, &names.remove)}) {
+    auto loaded = client_->call({"SCRIPT", "LOAD", std::string(text)});
+    if (!loaded) return std::move(loaded).error();
+    if (loaded->is_error()) return reply_error("SCRIPT LOAD", loaded->text);
+    *name = loaded->text;
+  }
+  writer_.set_scripts(std::move(names));
+  return {};
+}
+
+LogPosition RedisSink::position_at(const ReadBatch& rows, std::uint32_t row) const {
+  LogPosition position = rows.after;
+  position.set({rows.stream, rows.sequence, row});
+  return position;
+}
+
+Status RedisSink::write(const ReadBatch& rows) {
+  if (!client_) return reconnect_error("the Redis sink is not open");
+  const StreamPosition applied = applied_.at(rows.stream);
+  std::uint32_t replay_end = rows.first_row;
+  if (rows.sequence < applied.sequence) replay_end = rows.end_row;
+  if (rows.sequence == applied.sequence) replay_end = std::clamp(applied.row, rows.first_row, rows.end_row);
+
+  if (replay_end > rows.first_row || (held_bytes_ > 0 && rows.first_row == rows.end_row)) {
+    if (held_bytes_ == 0) held_since_us_ = context_->clock.now_us();
+    MILLRACE_TRY(add_rows(rows, rows.first_row, replay_end, true));
+    held_bytes_ += rows.batch ? rows.batch->image_bytes() + 1 : 1;
+    held_after_ = replay_end == rows.end_row ? rows.after : position_at(rows, replay_end);
+    if (replay_end == rows.end_row) {
+      const bool more_to_come = !rows.after.covers(applied_) && held_bytes_ < kMaxHeldBytes;
+      return more_to_come ? Status() : flush_held();
+    }
+  }
+  MILLRACE_TRY(flush_held());
+  MILLRACE_TRY(add_rows(rows, replay_end, rows.end_row, false));
+  return flush(rows.after, true);
+}
+
+Status RedisSink::add_rows(const ReadBatch& rows, std::uint32_t first, std::uint32_t end, bool replayed) {
+  if (first == end) return {};
+  encoder_.begin(rows, replayed);
+  for (std::uint32_t row = first; row < end; ++row) {
+    if (!rows.selected(row)) continue;
+    switch (encoder_.add(row, rejected_)) {
+      case Encoder::Taken::kYes:
+        continue;
+      case Encoder::Taken::kFlush:
+        MILLRACE_TRY(flush(position_at(rows, row), true));
+        encoder_.begin(rows, replayed);
+        MILLRACE_CHECK(encoder_.add(row, rejected_) != Encoder::Taken::kFlush);
+        continue;
+      case Encoder::Taken::kMove:
+        MILLRACE_TRY(move_row(rows, row));
+        break;
+      case Encoder::Taken::kTruncate:
+        MILLRACE_TRY(truncate(rows, row));
+        break;
+    }
+    encoder_.begin(rows, replayed);
+  }
+  return {};
+}
+
+Status RedisSink::flush_held() {
+  if (held_bytes_ == 0) return {};
+  held_bytes_ = 0;
+  return flush(held_after_, true);
+}
+
+void RedisSink::append_position(const LogPosition& position) {
+  written_ = furthest(applied_, position);
+  append_command(client_->out(), position_command(position_key_, context_->log_id, written_));
+  position_at_us_ = context_->clock.now_us();
+}
+
+/// Sends what was overlaid in groups; the last one stands for everything before `after`.
+Status RedisSink::flush(const LogPosition& after, bool write_position) {
+  const auto overlay = std::make_shared<const Overlay>(encoder_.take());
+  Group group;
+  group.overlay = overlay;
+  std::size_t start = client_->out().size();
+  for (std::uint32_t i = 0; i < overlay->entries.size(); ++i) {
+    std::string& out = client_->out();
+    if (group.entries.size() >= settings_.batch_commands ||
+        (out.size() - start >= kMaxGroupBytes && !group.entries.empty())) {
+      MILLRACE_TRY(send_group(std::exchange(group, {}), start));
+      group.overlay = overlay;
+      start = client_->out().size();
+    }
+    if (group.entries.empty()) append_command(out, {"MULTI"});
+    const std::uint32_t commands = writer_.append(out, *overlay, overlay->entries[i], rejected_);
+    group.entries.insert(group.entries.end(), commands, i);
+    if (group.entries.empty()) out.resize(start);
+  }
+  group.after = after;
+  group.rejected = std::exchange(rejected_, {});
+  if (!group.entries.empty() && write_position) {
+    group.has_position = true;
+    append_position(after);
+  }
+  return send_group(std::move(group), start);
+}
+
+/// `start`: where the group's commands begin in the client's buffer.
+Status RedisSink::send_group(Group group, std::size_t start) {
+  if (!group.entries.empty()) {
+    group.kind = Group::Kind::kWrites;
+    append_command(client_->out(), {"EXEC"});
+    client_->expect(group.entries.size() + (group.has_position ? 3 : 2));
+  }
+  group.bytes = client_->out().size() - start;
+  const bool sends = group.kind != Group::Kind::kNothing;
+  pipeline_->push(std::move(group));
+  if (!sends) return {};
+  MILLRACE_TRY(client_->send());
+  MILLRACE_TRY(context_->failpoints.pass("redis.after_write"));
+  return keep_bound();
+}
+
+/// Waits while more is in flight than allowed; not once a stop has been asked for.
+Status RedisSink::keep_bound() {
+  while (pipeline_->bytes() > settings_.in_flight_bytes && !context_->stop.stop_requested()) {
+    MILLRACE_TRY(client_->exchange(context_->clock.now_us() + kStepUs));
+    MILLRACE_TRY(pipeline_->take_replies());
+  }
+  return {};
+}
+
+Status RedisSink::drain() {
+  for (;;) {
+    MILLRACE_TRY(pipeline_->take_replies());
+    if (pipeline_->idle()) return {};
+    if (context_->stop.stop_requested()) return retry_error("stopping while Redis had not answered yet");
+    MILLRACE_TRY(client_->exchange(context_->clock.now_us() + kStepUs));
+  }
+}
+
+/// A change of key that keeps values only Redis has: alone in flight, its position in the same script.
+Status RedisSink::move_row(const ReadBatch& rows, std::uint32_t row) {
+  MILLRACE_TRY(flush(position_at(rows, row), true));
+  MILLRACE_TRY(drain());
+  encoder_.begin(rows, false);
+  std::string from;
+  const auto overlay = std::make_shared<const Overlay>(encoder_.take_move(row, from, rejected_));
+  const LogPosition after = position_at(rows, row + 1);
+  Group group;
+  group.overlay = overlay;
+  group.after = after;
+  const std::size_t start = client_->out().size();
+  if (!overlay->empty()) {
+    written_ = furthest(applied_, after);
+    append_command(client_->out(), {"MULTI"});
+    const CommandWriter::Move move{from, position_command(position_key_, context_->log_id, written_)};
+    const std::uint32_t commands = writer_.append_move(client_->out(), *overlay, move, rejected_);
+    group.entries.assign(commands, 0);
+    if (commands == 0) client_->out().resize(start);
+  }
+  group.rejected = std::exchange(rejected_, {});
+  MILLRACE_TRY(send_group(std::move(group), start));
+  return drain();
+}
+
+/// Removes the keys of the row's topic in portions, between the writes before and after it.
+Status RedisSink::truncate(const ReadBatch& rows, std::uint32_t row) {
+  auto pattern = encoder_.topic_pattern(row);
+  MILLRACE_TRY(flush(position_at(rows, row), true));
+  MILLRACE_TRY(drain());
+  if (!pattern) return {};  // no row of it was ever written
+  const std::string type = settings_.target == TargetType::kJson ? "ReJSON-RL" : "hash";
+  std::string cursor = "0";
+  do {
+    MILLRACE_TRY(context_->failpoints.pass("redis.in_truncate"));
+    auto found = client_->call({"SCAN", cursor, "MATCH", *pattern, "COUNT", "1000", "TYPE", type});
+    if (!found) return std::move(found).error();
+    if (found->is_error()) return reply_error("SCAN", found->text);
+    if (!found->is_array() || found->elements.size() != 2)
+      return reconnect_error("Redis answered SCAN with something else");
+    cursor = found->elements[0].text;
+    std::vector<std::string> command = {"UNLINK"};
+    for (const Reply& key : found->elements[1].elements) {
+      if (key.text != position_key_) command.push_back(key.text);
+    }
+    if (command.size() == 1) continue;
+    auto removed = client_->call(command);
+    if (!removed) return std::move(removed).error();
+    if (removed->is_error()) return reply_error("UNLINK", removed->text);
+  } while (cursor != "0");
+  return {};
+}
+
+Status RedisSink::write_position_if_due() {
+  if (!pipeline_->idle() || held_bytes_ > 0) return {};
+  if (furthest(applied_, durable_) == written_) return {};
+  if (context_->clock.now_us() - position_at_us_ < kPositionEveryUs) return {};
+  append_position(durable_);
+  client_->expect(1);
+  Group group;
+  group.kind = Group::Kind::kCommand;
+  group.on_reply = [](const Reply& reply) {
+    return reply.is_error() ? Status(reply_error("the position", reply.text)) : Status();
+  };
+  pipeline_->push(std::move(group));
+  return {};
+}
+
+Result<Settled> RedisSink::poll(std::int64_t until_us) {
+  if (!client_) return reconnect_error("the Redis sink is not open");
+  MILLRACE_TRY(context_->failpoints.pass("redis.before_poll"));
+  Settled out;
+  for (;;) {
+    const std::int64_t now_us = context_->clock.now_us();
+    if (held_bytes_ > 0 && now_us - held_since_us_ > kMaxHeldUs) MILLRACE_TRY(flush_held());
+    MILLRACE_TRY(write_position_if_due());
+    watch_->ask_if_due(*client_, *pipeline_);
+    MILLRACE_TRY(client_->send());
+    MILLRACE_TRY(pipeline_->take_replies());
+    if (auto settled = pipeline_->take_settled(out.rejected)) {
+      durable_ = std::move(*settled);
+      break;
+    }
+    if (now_us >= until_us || context_->stop.stop_requested() || !out.rejected.empty()) break;
+    MILLRACE_TRY(client_->exchange(std::min(until_us, now_us + kStepUs), true));
+  }
+  out.durable = durable_;
+  return out;
+}
+
+Status RedisSink::settled(const LogPosition& /*durable*/) { return {}; }
+
+SinkStatus RedisSink::status() const {
+  SinkStatus out;
+  if (pipeline_) out.queued_bytes = static_cast<std::int64_t>(pipeline_->bytes() + held_bytes_);
+  if (watch_) out.warnings = watch_->warnings();
+  return out;
+}
+
+void RedisSink::close() {
+  if (client_ && pipeline_ && pipeline_->idle() && held_bytes_ == 0 &&
+      furthest(applied_, durable_) != written_) {
+    // Best effort: without it, rows that needed no write are read again.
+    append_position(durable_);
+    client_->expect(1);
+    static_cast<void>(client_->exchange(context_->clock.now_us() + kStepUs));
+  }
+  watch_.reset();
+  pipeline_.reset();
+  client_.reset();
+  static_cast<void>(encoder_.take());
+  rejected_.clear();
+  held_bytes_ = 0;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Sink>> make_redis_sink(Settings settings) {
+  return std::unique_ptr<Sink>(std::make_unique<RedisSink>(std::move(settings)));
+}
+
+}  // namespace millrace::redis

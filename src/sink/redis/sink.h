@@ -1,0 +1,25 @@
+#pragma once
+
+#include <memory>
+
+#include "connect/sink.h"
+#include "sink/redis/settings.h"
+
+namespace millrace::redis {
+
+/// A sink over one pipelined connection; the server's one thread is the limit, so more brought nothing.
+///
+/// Rows of a batch are overlaid by key and sent in groups, each a MULTI/EXEC; the last group of a batch
+/// carries the position behind the batch in the same EXEC. MULTI does not roll back: a member that fails is a
+/// reject of the rows of its key, and the position is then past them although the log may not have the dead
+/// letters yet. The runtime starts a sink at the lesser of the target's position and the settled one, so
+/// these rows come again: rows before the position found at `open` (`replayed`) are gathered over all their
+/// batches and written once as they stand at its end. What is there is thereby written over with itself,
+/// nothing goes back in time, and the rejects are found again.
+///
+/// Two kinds of row cannot be overlaid: TRUNCATE, and a change of key that keeps values only Redis has. They
+/// are sent alone, with nothing else in flight, the latter with its position in the same script, so that the
+/// position tells for certain whether it has been done: a move is never done twice.
+[[nodiscard]] Result<std::unique_ptr<Sink>> make_redis_sink(Settings settings);
+
+}  // namespace millrace::redis

@@ -1,0 +1,10 @@
+#pragma once
+
+#include "connect/spec.h"
+
+namespace millrace {
+
+/// The Redis sink: documents or hashes in Redis Stack that follow the tables. Kind `redis`.
+[[nodiscard]] const ConnectorSpec& redis_spec();
+
+}  // namespace millrace
