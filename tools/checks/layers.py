@@ -169,8 +169,8 @@ def check_third_parties(tree: Tree) -> Iterator[Fault]:
                 users[library].add(file.path)
     for library, paths in users.items():
         if len(paths) > library.files:
-            yield Fault(max(paths), 0, "third-party", f"{library.headers} is in {', '.join(sorted(paths))}: its headers "
-                        f"are slow, {library.files} file(s) at most; put a small face before it")
+            yield Fault(max(paths), 0, "third-party", f"{library.headers} is in {', '.join(sorted(paths))}: its "
+                        f"headers are slow, {library.files} file(s) at most; put a small face before it")
 
 
 CHECKS = (check_rooms, check_includes, check_third_parties)
