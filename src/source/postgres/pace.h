@@ -22,6 +22,10 @@ class Pace {
   static constexpr std::size_t kBacklogBytes = 32 * 1024;
   /// While catching up, a read that brings less than this means that the buffer is empty.
   static constexpr std::size_t kLastRead = 2 * 1024;
+  /// When a connection that brought this much runs dry, the server has most likely more: it is asked for at
+  /// once, for the window opens only when the buffer is empty.
+  static constexpr std::size_t kFullWindow = 32 * 1024;
+  static constexpr std::int64_t kNextWindowUs = 1'000;
 
   void received(std::size_t bytes) { round_bytes_ += bytes; }
   /// Nothing more is at hand. True: sleep kSleepUs before the next round; false: wait until something comes.

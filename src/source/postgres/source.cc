@@ -153,8 +153,9 @@ Status PostgresSource::drain(BatchBuilder& out) {
     if (out.full()) return {};
     MILLRACE_TRY(take(std::exchange(held_, {}), out));
   }
-  bool fresh = false;            // a read has just been made
-  std::uint64_t read_start = 0;  // bytes before that read's messages
+  bool fresh = false;  // a read has just been made
+  std::uint64_t read_start = replication_->received_bytes();
+  std::uint64_t dry_start = read_start;
   while (true) {
     auto got = read_one(out);
     if (!got) return std::move(got).error();
@@ -165,7 +166,12 @@ Status PostgresSource::drain(BatchBuilder& out) {
     }
     if (out.full()) return {};
     const std::uint64_t bytes = replication_->received_bytes();
-    if (fresh || (pace_.catching_up() && read_start != 0 && bytes - read_start < Pace::kLastRead)) return {};
+    if (fresh || (pace_.catching_up() && bytes - read_start < Pace::kLastRead && bytes != read_start)) {
+      if (bytes - dry_start < Pace::kFullWindow) return {};
+      // A window's worth came, so there is more behind it, which the kernel may need a moment to bring.
+      if (!replication_->wait_readable(now() + Pace::kNextWindowUs)) return {};
+      dry_start = bytes;
+    }
     read_start = bytes;
     fresh = true;
     MILLRACE_TRY(replication_->receive(kReading));
