@@ -202,4 +202,18 @@ Result<Pipeline> load_pipeline(const std::string& path, std::span<const Connecto
   return parse_pipeline(*text, path, specs, system_values());
 }
 
+Result<std::string> load_listen_address(const std::string& path) {
+  auto text = system_values().file(path);
+  if (!text) return std::move(text).error();
+  Faults faults;
+  const std::vector<FlatSetting> flat = flatten_yaml(*text, path, faults);
+  if (flat.empty() && !faults.empty()) return faults.error();
+  for (const FlatSetting& one : flat) {
+    if (one.setting.name != "http.listen") continue;
+    return interpolate(one.setting.value, std::filesystem::path(path).parent_path().string(),
+                       system_values());
+  }
+  return std::string(*find_option(pipeline_options(), "http.listen").option->default_value);
+}
+
 }  // namespace millrace

@@ -42,6 +42,9 @@ struct Pipeline {
 [[nodiscard]] Result<Pipeline> load_pipeline(const std::string& path,
                                              std::span<const ConnectorSpec* const> specs);
 
+/// Only `http.listen` of a file, its default when the file has none; nothing else in the file need be right.
+[[nodiscard]] Result<std::string> load_listen_address(const std::string& path);
+
 /// The connector kind called `kind` (or by an alias); null when there is none.
 [[nodiscard]] const ConnectorSpec* find_spec(std::span<const ConnectorSpec* const> specs,
                                              std::string_view kind);

@@ -178,7 +178,11 @@ TEST(Pipeline, RefusesWhatIsNoSetting) {
             "p.yaml:2: connectors.a b: expected a name of at most 64 letters, digits, _ and -");
   EXPECT_EQ(fault("conectors:\n  a: {kind: redis}\n"),
             "p.yaml:2: conectors.a.kind: not an option of a pipeline file; did you mean connectors?");
-  EXPECT_EQ(fault("name: a\n---\nname: b\n"), "p.yaml:3: expected one YAML document, found several");
+  EXPECT_EQ(fault("name: a\n---\nname: b\n"),
+            "p.yaml:2: expected one YAML document with settings as `key: value`, found more behind it");
+  EXPECT_EQ(fault("name: a\n}\nlog: rocks\n"), "p.yaml:2:1: not valid YAML: illegal flow end");
+  EXPECT_TRUE(parse("%YAML 1.2\n# c\n---\nname: a\n"));
+  EXPECT_EQ(parse("name: '---'\n")->name, "---");
 }
 
 TEST(Pipeline, PlacesBrokenYaml) {
@@ -189,13 +193,17 @@ TEST(Pipeline, PlacesBrokenYaml) {
               Not(HasSubstr("hunter2")));
 }
 
+TEST(Pipeline, ComesBackFromWhatIsNoYaml) {
+  EXPECT_THAT(fault(",og: rocks\nlog.kind: memory\n"), HasSubstr("p.yaml:1"));
+}
+
 TEST(Pipeline, BoundsWhatAnchorsBlowUp) {
   std::string yaml = "a0: &a0 {x: 1, y: 2}\n";
   for (int i = 1; i < 30; ++i) {
     const std::string last = "*a" + std::to_string(i - 1);
     yaml += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " {l: " + last + ", r: " + last + "}\n";
   }
-  EXPECT_THAT(fault(yaml), HasSubstr("more than 32 levels or 20000 values"));
+  EXPECT_THAT(fault(yaml), HasSubstr("more than 32 levels or 5000 values"));
   EXPECT_THAT(fault("a: &a {b: *a}\n"), HasSubstr("p.yaml:1"));
 }
 

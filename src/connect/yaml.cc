@@ -1,10 +1,12 @@
 #include "connect/yaml.h"
 
 #include <fmt/format.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <map>
 #include <set>
+#include <sstream>
 #include <utility>
 
 namespace millrace {
@@ -12,7 +14,7 @@ namespace {
 
 constexpr std::size_t kMaxBytes = 1U << 20U;
 constexpr int kMaxDepth = 32;
-constexpr int kMaxNodes = 20'000;
+constexpr int kMaxNodes = 5000;
 constexpr std::size_t kMaxNameBytes = 1000;
 
 class Flattener {
@@ -130,6 +132,39 @@ class Flattener {
   bool stopped_ = false;
 };
 
+/// Remembers where a document begins and nothing else.
+class DocumentStart final : public YAML::EventHandler {
+ public:
+  [[nodiscard]] int line() const { return line_; }
+
+  void OnDocumentStart(const YAML::Mark& mark) override { line_ = mark.line + 1; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark& /*mark*/, YAML::anchor_t /*anchor*/) override {}
+  void OnAlias(const YAML::Mark& /*mark*/, YAML::anchor_t /*anchor*/) override {}
+  void OnScalar(const YAML::Mark& /*mark*/, const std::string& /*tag*/, YAML::anchor_t /*anchor*/,
+                const std::string& /*value*/) override {}
+  void OnSequenceStart(const YAML::Mark& /*mark*/, const std::string& /*tag*/, YAML::anchor_t /*anchor*/,
+                       YAML::EmitterStyle::value /*style*/) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark& /*mark*/, const std::string& /*tag*/, YAML::anchor_t /*anchor*/,
+                  YAML::EmitterStyle::value /*style*/) override {}
+  void OnMapEnd() override {}
+
+ private:
+  int line_ = 0;
+};
+
+/// Line of what comes behind the first document; 0: nothing does. Load would not say so, and LoadAll never
+/// returns from some texts that are not YAML (`,a`).
+int second_document(const std::string& text) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  DocumentStart start;
+  if (!parser.HandleNextDocument(start) || !parser) return 0;
+  parser.HandleNextDocument(start);
+  return start.line();
+}
+
 }  // namespace
 
 std::vector<FlatSetting> flatten_yaml(std::string_view text, const std::string& file, Faults& faults) {
@@ -139,12 +174,14 @@ std::vector<FlatSetting> flatten_yaml(std::string_view text, const std::string& 
   }
   Flattener flattener(file, faults);
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
-    if (documents.size() > 1) {
-      faults.add({file, documents[1].Mark().line + 1}, "", "expected one YAML document, found several");
+    const std::string copy(text);
+    const YAML::Node root = YAML::Load(copy);
+    if (const int line = second_document(copy); line > 0) {
+      faults.add({file, line}, "",
+                 "expected one YAML document with settings as `key: value`, found more behind it");
       return {};
     }
-    if (!documents.empty()) flattener.run(documents.front());
+    flattener.run(root);
   } catch (const YAML::Exception& e) {
     // Behind a colon the library puts text of the file, which may be a secret.
     const std::string reason = e.msg.substr(0, e.msg.find(':'));
