@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -14,6 +15,12 @@ namespace millrace {
 struct HttpAnswer {
   int status = 0;
   std::string body;
+  std::map<std::string, std::string> headers;  ///< names as the server wrote them, the first of each
+
+  [[nodiscard]] std::string header(const std::string& name) const {
+    const auto at = headers.find(name);
+    return at == headers.end() ? std::string() : at->second;
+  }
 };
 
 /// Talks to one server over HTTP/1.1, one request at a time, in one thread. An error means that there was no

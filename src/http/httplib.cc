@@ -217,6 +217,7 @@ class HttpEngine::Impl final : private httplib::Server {
     to.status = from.status;
     to.set_header("Cache-Control", "no-store");
     to.set_header("X-Content-Type-Options", "nosniff");
+    for (const auto& [name, value] : from.headers) to.set_header(name, value);
     if (!from.stream) {
       to.set_content(from.body, from.content_type);
       return;
@@ -271,7 +272,9 @@ struct HttpClient::Impl {
     try {
       const httplib::Result result = call();
       if (!result) return no_answer(server, result.error());
-      return HttpAnswer{result->status, result->body};
+      HttpAnswer answer{result->status, result->body, {}};
+      for (const auto& [name, value] : result->headers) answer.headers.emplace(name, value);
+      return answer;
     } catch (const std::exception&) {
       return no_answer(server, httplib::Error::Unknown);
     }
@@ -315,7 +318,7 @@ Result<HttpAnswer> HttpClient::get_stream(const std::string& path,
           return !ended;
         });
   });
-  if (ended) return HttpAnswer{status, {}};
+  if (ended) return HttpAnswer{status, {}, {}};
   if (answer) answer->body = std::move(other);
   return answer;
 }

@@ -31,7 +31,8 @@ struct HttpResponse {
   int status = 200;
   std::string content_type = "application/json";
   std::string body;
-  std::function<bool(std::string& chunk)> stream;
+  std::function<bool(std::string& chunk)> stream{};
+  std::map<std::string, std::string> headers{};  ///< further ones
 };
 
 /// Runs on one of the server's threads, several at a time.

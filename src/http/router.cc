@@ -56,7 +56,7 @@ HttpResponse http_error(int status, std::string_view message) {
     }
   }
   return {status, "application/json",
-          "{\"error_code\":" + std::to_string(status) + ",\"message\":\"" + quoted + "\"}\n", nullptr};
+          "{\"error_code\":" + std::to_string(status) + ",\"message\":\"" + quoted + "\"}\n"};
 }
 
 void HttpRouter::add(std::string_view method, std::string_view pattern, HttpHandler handler) {

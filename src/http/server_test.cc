@@ -28,11 +28,10 @@ HttpRouter test_router() {
   HttpRouter router;
   router.add("GET", "/hello/{name}", [](const HttpRequest& request) {
     return HttpResponse{200, "text/plain",
-                        request.parameters.at("name") + "|" + request.query_value("q").value_or("-"),
-                        nullptr};
+                        request.parameters.at("name") + "|" + request.query_value("q").value_or("-")};
   });
   router.add("POST", "/size", [](const HttpRequest& request) {
-    return HttpResponse{200, "text/plain", std::to_string(request.body.size()), nullptr};
+    return HttpResponse{200, "text/plain", std::to_string(request.body.size())};
   });
   router.add("GET", "/throws",
              [](const HttpRequest&) -> HttpResponse { throw std::runtime_error("secret"); });
