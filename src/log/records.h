@@ -27,7 +27,6 @@ struct StreamHead {
   std::optional<SourcePosition> position;
   std::uint64_t open_id = 0;  ///< transaction of the rows that are not visible yet: its number
   std::string open_commit;    ///< and its commit, as in SourcePosition
-
   [[nodiscard]] bool all_visible() const { return visible_sequence == next_sequence; }
 };
 

@@ -9,7 +9,8 @@ namespace millrace {
 
 Result<std::unique_ptr<Log>> open_rocks_log(const RocksLogOptions& options, Clock& clock, Logger& logger,
                                             Metrics& metrics, FailPoints& failpoints) {
-  auto store = open_rocks_store({options.directory, options.write_buffer_bytes, options.block_cache_bytes});
+  auto store =
+      open_rocks_store({options.directory, options.write_buffer_bytes, options.block_cache_bytes}, logger);
   if (!store) return std::move(store).error();
   StoreLogOptions log_options;
   log_options.tail_bytes = options.tail_bytes;

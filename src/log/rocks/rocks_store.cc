@@ -3,15 +3,18 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
+#include <rocksdb/env.h>
 #include <rocksdb/options.h>
 #include <rocksdb/slice.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 #include <sys/statvfs.h>
 
+#include <array>
 #include <atomic>
 #include <cerrno>
-#include <charconv>
+#include <cstdarg>
+#include <cstdio>
 #include <exception>
 #include <filesystem>
 #include <map>
@@ -50,9 +53,31 @@ Error to_error(const rocksdb::Status& status, const std::string& directory) {
                     "check the disk, its mount and the rights on " + directory + ", then start again");
 }
 
+/// Takes RocksDB's own messages. Its file for them would be on the same disk, and one that does not fit there
+/// ends the process (Debian builds the library with its assertions on).
+class MessageForwarder final : public rocksdb::Logger {
+ public:
+  explicit MessageForwarder(millrace::Logger& logger)
+      : rocksdb::Logger(rocksdb::InfoLogLevel::ERROR_LEVEL), logger_(logger) {}
+
+  using rocksdb::Logger::Logv;
+  void Logv(const char* format, va_list arguments) override {
+    std::array<char, 512> text{};
+    static_cast<void>(std::vsnprintf(text.data(), text.size(), format, arguments));
+    logger_.warn("RocksDB says", {{"text", std::string_view(text.data())}});
+  }
+  /// The header of a new file: the options, line by line.
+  void LogHeader(const char* /*format*/, va_list /*arguments*/) override {}
+
+ private:
+  millrace::Logger& logger_;
+};
+
 /// Of everything in the database: bounded memory, few threads, no statistics, no housekeeping by the clock.
-rocksdb::DBOptions database_options(const RocksStoreOptions& options) {
+rocksdb::DBOptions database_options(const RocksStoreOptions& options, millrace::Logger& logger) {
   rocksdb::DBOptions out;
+  out.info_log = std::make_shared<MessageForwarder>(logger);
+  out.info_log_level = rocksdb::InfoLogLevel::ERROR_LEVEL;
   out.create_if_missing = true;
   out.create_missing_column_families = true;
   out.max_background_jobs = 2;
@@ -64,10 +89,6 @@ rocksdb::DBOptions database_options(const RocksStoreOptions& options) {
   // normal end. Damage before it must be seen, where point-in-time recovery would quietly drop all that
   // follows.
   out.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
-  out.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
-  out.keep_log_file_num = 2;
-  out.max_log_file_size = 1U << 20U;
-  out.max_manifest_file_size = 4U << 20U;
   out.stats_dump_period_sec = 0;
   out.stats_persist_period_sec = 0;
   out.advise_random_on_open = false;
@@ -101,8 +122,9 @@ rocksdb::ColumnFamilyOptions family_options(const RocksStoreOptions& options,
 
 class RocksStore final : public Store {
  public:
-  RocksStore(RocksStoreOptions options, std::unique_ptr<DirectoryLock> lock)
+  RocksStore(RocksStoreOptions options, std::unique_ptr<DirectoryLock> lock, millrace::Logger& logger)
       : options_(std::move(options)),
+        logger_(logger),
         lock_(std::move(lock)),
         cache_(rocksdb::NewLRUCache(options_.block_cache_bytes)) {}
 
@@ -114,7 +136,7 @@ class RocksStore final : public Store {
 
   Status open() {
     std::vector<std::string> names;
-    const rocksdb::DBOptions database = database_options(options_);
+    const rocksdb::DBOptions database = database_options(options_, logger_);
     std::error_code failed;
     if (std::filesystem::exists(options_.directory + "/CURRENT", failed)) {
       const auto listed = rocksdb::DB::ListColumnFamilies(database, options_.directory, &names);
@@ -258,13 +280,15 @@ class RocksStore final : public Store {
     return it->second;
   }
 
-  /// After a failed write RocksDB takes no more until it is told to look again, which writes out what it has
-  /// in memory.
+  /// After a failed write RocksDB takes no more until it has written out what it holds in memory. For a full
+  /// disk it looks for room by itself every five seconds (Busy here: the write that follows tells how that
+  /// went); for anything else it waits to be told.
   Status recover() {
     if (!broken_.load()) return {};
     const std::lock_guard lock(recover_mutex_);
     if (!broken_.load()) return {};
-    if (const auto resumed = db_->Resume(); !resumed.ok()) return error(resumed);
+    const auto resumed = db_->Resume();
+    if (!resumed.ok() && !resumed.IsBusy()) return error(resumed);
     broken_ = false;
     return {};
   }
@@ -291,6 +315,7 @@ class RocksStore final : public Store {
   }
 
   const RocksStoreOptions options_;
+  millrace::Logger& logger_;
   const std::unique_ptr<DirectoryLock> lock_;  // given up last
   const std::shared_ptr<rocksdb::Cache> cache_;
   std::unique_ptr<rocksdb::DB> db_;
@@ -302,12 +327,12 @@ class RocksStore final : public Store {
 
 }  // namespace
 
-Result<std::unique_ptr<Store>> open_rocks_store(const RocksStoreOptions& options) {
+Result<std::unique_ptr<Store>> open_rocks_store(const RocksStoreOptions& options, Logger& logger) {
   auto lock = DirectoryLock::take(options.directory);
   if (!lock) return std::move(lock).error();
   RocksStoreOptions database = options;
   database.directory += "/rocksdb";
-  auto store = std::make_unique<RocksStore>(std::move(database), std::move(*lock));
+  auto store = std::make_unique<RocksStore>(std::move(database), std::move(*lock), logger);
   try {
     MILLRACE_TRY(store->open());
   } catch (const std::exception& failed) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "base/logging.h"
 #include "base/result.h"
 #include "log/store.h"
 
@@ -16,7 +17,9 @@ struct RocksStoreOptions {
 };
 
 /// A store over one RocksDB: a column family for small records, one for the index, one for the images of each
-/// stream. One process at a time: a second one gets a stop error with the number of the first.
-[[nodiscard]] Result<std::unique_ptr<Store>> open_rocks_store(const RocksStoreOptions& options);
+/// stream. One process at a time: a second one gets a stop error with the number of the first. `logger`
+/// outlives the store.
+[[nodiscard]] Result<std::unique_ptr<Store>> open_rocks_store(const RocksStoreOptions& options,
+                                                              Logger& logger);
 
 }  // namespace millrace
