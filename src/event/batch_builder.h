@@ -91,9 +91,10 @@ class BatchBuilder {
   /// Its cells must lie behind those of the row before it. A read, insert or update has an after image, a delete none.
   void add_row(const RowRecord& row);
 
-  /// When the first byte of the batch was received, for lag; set once a batch.
+  /// When the bytes read next were received, for lag. Call after each read: what came before the first row of the batch
+  /// (keep-alives of a quiet server) does not count.
   void set_received_us(std::int64_t wall_us) {
-    if (received_us_ == 0) received_us_ = wall_us;
+    if (received_us_ == 0 || rows_.empty()) received_us_ = wall_us;
   }
 
   /// The batch so far, or null when it has no rows. The builder starts anew; a transaction left open by
