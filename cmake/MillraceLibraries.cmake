@@ -9,7 +9,7 @@ find_package(GTest REQUIRED)
 find_package(benchmark REQUIRED)
 
 # Those that bring no CMake file, or one that differs between Debian releases.
-foreach(name rocksdb libpq yaml-cpp cpp-httplib simdjson libpcre2-8 libxxhash)
+foreach(name rocksdb libpq yaml-cpp cpp-httplib simdjson libpcre2-8 libxxhash liblz4)
   string(MAKE_C_IDENTIFIER "${name}" id)
   pkg_check_modules(${id} REQUIRED IMPORTED_TARGET ${name})
 endforeach()

@@ -50,12 +50,13 @@ def test_a_good_tree_has_no_fault() -> None:
     ("src/event/x.cc", '#include "http/h.h"'),                 # unknown file
     ("src/log/x.cc", '#include "log/rocks/r.h"'),              # a sub-room from the one around it
     ("src/sink/redis/x.cc", '#include "base/a.h"'),            # lower, but not named
+    ("src/base/x.cc", '#include "base/fake_a.h"'),             # made for tests
     ("src/sink/redis/x.cc", '#include "s.h"'),                 # not from src/
     ("src/nowhere/x.cc", ""),                                  # no room: never built
     ("src/nowhere/x_test.cc", ""),                             # a test that never runs
 ])
 def test_layers(path: str, text: str) -> None:
-    assert "layers" in rules({"src/log/rocks/r.h": "#pragma once\n", path: text})
+    assert "layers" in rules({"src/log/rocks/r.h": "#pragma once\n", "src/base/fake_a.h": "#pragma once\n", path: text})
 
 
 @pytest.mark.parametrize("line", [
@@ -77,6 +78,12 @@ def test_list_of_rooms(line: str) -> None:
 ])
 def test_third_parties(path: str, text: str) -> None:
     assert rules({path: text}) == ["third-party"]
+
+
+def test_headers_of_tests_are_tests() -> None:
+    text = "#pragma once\n#include <gtest/gtest.h>\nstd::jthread thread;\n"
+    for name in ("test_directory.h", "fake_values.h", "log_conformance_read.h", "log_conformance.h"):
+        assert rules({f"src/base/{name}": text, "src/base/x_test.cc": f'#include "base/{name}"\n'}) == []
 
 
 def test_a_dear_header_is_included_once() -> None:
@@ -172,7 +179,7 @@ def test_sizes() -> None:
     ("source/postgres, docs: one decoder for both", 0),
     ("Revert \"log: keep\"", 0),
     ("fixed it", 1),
-    ("log: " + "x" * 100, 1),
+    ("log: " + "x" * 120, 1),
     ("log: see /ho" + "me/someone/x", 1),
 ])
 def test_commits(message: str, faults: int) -> None:

@@ -82,7 +82,7 @@ def check_comments(tree: Tree) -> Iterator[Fault]:
         for number, line in enumerate(file.lines, 1):
             if UNFINISHED.search(line):
                 yield from file.fault(number, "unfinished", "do it, or say in a sentence what is not done and why")
-            if NOLINT.search(line):
+            if file.is_cpp and NOLINT.search(line):
                 yield from file.fault(number, "nolint", "name the check: NOLINT(check-name)")
 
 

@@ -32,6 +32,7 @@ LIBRARIES = (
     Library(r"yaml-cpp/", ("connect",), 1),
     Library(r"simdjson\.h", ("base", "format", "control", "cli"), 1),
     Library(r"rocksdb/", ("log/rocks",)),
+    Library(r"lz4\.h", ("log",)),
     Library(r"(libpq-fe|pg_config|postgres_ext|libpq/.*)", ("source/postgres",)),
     Library(r"openssl/", ("sink/redis", "control", "base")),
     Library(r"httplib\.h", ("http",)),
@@ -40,7 +41,7 @@ LIBRARIES = (
 TEST_LIBRARIES = {"_test.cc": r"(gtest|gmock)/", "_bench.cc": r"benchmark/"}
 # The system's own, welcome in any .cc.
 SYSTEM = re.compile(r"(sys|netinet|arpa|net|linux)/.*\.h|(unistd|fcntl|poll|signal|netdb|termios|pthread|sched|dirent|"
-                    r"pwd|cxxabi|execinfo|syslog|ifaddrs|immintrin|emmintrin|arm_neon|features)\.h")
+                    r"pwd|cxxabi|execinfo|syslog|stdlib|time|ifaddrs|immintrin|emmintrin|arm_neon|features)\.h")
 
 
 @dataclass
@@ -115,6 +116,8 @@ def check_includes(tree: Tree) -> Iterator[Fault]:
             if "src/" + name not in tree.files:
                 yield from file.fault(line, "layers", f'"{name}" is not below src/: includes are written from there')
                 continue
+            if tree.files["src/" + name].is_test_header and not file.is_test:
+                yield from file.fault(line, "layers", f'"{name}" is for tests: rename it if the program needs it')
             other = room_of(rooms, "src/" + name)
             if other is None or other is room:
                 continue
@@ -140,11 +143,11 @@ def _is_standard(name: str) -> bool:
 
 
 def _third_party_fault(file: SourceFile, room: Room, name: str) -> str | None:
-    if file.is_header:
+    if file.is_header and not file.is_test_header:
         return f"<{name}> in a header: hide it behind a forward declaration or a struct Impl, include it in the .cc"
     for ending, headers in TEST_LIBRARIES.items():
         if re.match(headers, name):
-            return None if file.path.endswith(ending) else f"<{name}> belongs in *{ending} only"
+            return None if file.path.endswith(ending) or file.is_test_header else f"<{name}> belongs in *{ending} only"
     if SYSTEM.fullmatch(name):
         return None
     library = _library(name)

@@ -26,7 +26,7 @@ def check_public_headers(tree: Tree) -> Iterator[Fault]:
     public: set[str] = set()
     for file in tree.cpp():
         for _, kind, name in includes(file):
-            if kind == '"' and room_of(rooms, "src/" + name) is not room_of(rooms, file.path):
+            if kind == '"' and not file.is_test and room_of(rooms, "src/" + name) is not room_of(rooms, file.path):
                 public.add("src/" + name)
     for path in sorted(public & tree.files.keys()):
         lines = len(tree.files[path].lines) - 1

@@ -11,6 +11,7 @@ from pathlib import Path
 
 # `// tidy: allow <rule>: <reason>` on the line, or alone on the line above, waives one rule there.
 _WAIVER = re.compile(r"(?://|#)\s*tidy: allow ([a-z-]+): \S")
+_TEST_HEADER = re.compile(r"/(test|fake)_[^/]*\.h$|_(test|conformance)(_[^/]*)?\.h$")
 _TOKEN = re.compile(
     r"""//(?:\\\n|[^\n])*                                # line comment
       | /\*.*?\*/                                        # block comment
@@ -65,7 +66,12 @@ class SourceFile:
 
     @property
     def is_test(self) -> bool:
-        return self.path.endswith(("_test.cc", "_bench.cc", "_fuzz.cc"))
+        return self.path.endswith(("_test.cc", "_bench.cc", "_fuzz.cc")) or self.is_test_header
+
+    @property
+    def is_test_header(self) -> bool:
+        """What several tests share; only tests may include it."""
+        return _TEST_HEADER.search(self.path) is not None
 
     def waived(self, line: int, rule: str) -> bool:
         """`line` counts from 1."""

@@ -12,7 +12,7 @@ from checks.tree import Fault, Tree
 _FOLDERS = "|".join(("home", "root", "Users", "work"))
 MACHINE_PATH = re.compile(rf"(?<![\w.}})$-])/(?:{_FOLDERS})/")
 SUBJECT = re.compile(r"^[a-z0-9][a-z0-9_./, -]*: \S")
-SUBJECT_LENGTH = 100
+SUBJECT_LENGTH = 120
 
 
 def check_paths(tree: Tree) -> Iterator[Fault]:
