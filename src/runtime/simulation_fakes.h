@@ -36,6 +36,7 @@ struct World {
   bool keeps_position = true;    ///< the target stores the log position with the data
   bool honours_applied = true;   ///< and looks at rows it has already for their rejects only
   bool wants_snapshot = true;
+  std::uint64_t slowness = 0;  ///< per mille of polls that bring nothing
 
   const Database* database = nullptr;
   bool crashed = false;    ///< from here on nothing the program does has any effect

@@ -66,15 +66,16 @@ Simulation::Simulation(std::uint64_t seed, Planted planted)
     : shape_(seed),
       world_(shape_.next()),
       database_(1 + static_cast<std::uint32_t>(shape_.below(3))),
-      transactions_(5 + shape_.below(30)),
+      transactions_(5 + shape_.below(80)),
       longest_(1 + shape_.below(40)),
-      actions_(100 + shape_.below(600)) {
+      actions_(100 + shape_.below(1800)) {
   world_.planted = planted;
   world_.database = &database_;
   world_.error_rate = shape_.chance(250) ? 0 : shape_.below(40);
   world_.crash_rate = shape_.chance(250) ? 0 : shape_.below(40);
   world_.keeps_position = shape_.chance(700);
   world_.honours_applied = shape_.chance(800);
+  world_.slowness = shape_.chance(500) ? 0 : shape_.below(950);
   world_.wants_snapshot = shape_.chance(600);
   for (std::size_t n = shape_.below(10); n > 0; --n) database_.commit_random(world_.dice, 1, longest_);
 }
@@ -86,7 +87,7 @@ void Simulation::start() {
   program_.log = make_faulty_log(std::move(*log), world_);
   MemoryShares shares;
   shares.source_queue_bytes = 1 + shape_.below(4000);
-  shares.sink_in_flight_bytes = 1 + shape_.below(4000);
+  shares.sink_in_flight_bytes = 1 + shape_.below(20'000);
   program_.source = std::make_unique<SourceTask>(settings(kSource),
                                                  std::make_unique<ScriptedSource>(database_, world_), shares);
   program_.sink = std::make_unique<SinkTask>(
@@ -135,9 +136,9 @@ void Simulation::act() {
   } else if (choice < 200) {
     clock_.advance_us(
         static_cast<std::int64_t>(dice.chance(100) ? dice.below(5'000'000) : dice.below(200'000)));
-  } else if (choice < 205) {
+  } else if (choice < 215) {
     stop_gracefully();
-  } else if (world_.crash_rate > 0 && choice < 210) {
+  } else if (world_.crash_rate > 0 && choice < 220) {
     crash();
   } else {
     static_cast<void>(step(dice.below(program_.stages.size())));
@@ -175,6 +176,7 @@ bool Simulation::arrived() {
   const auto state = program_.log->state(kSource);
   if (!*position || !*settled || !state->contains("snapshot")) return false;
   const bool all_read = database_.index_after((*position)->commit) == database_.transactions().size();
+  if (world_.keeps_position && !target_.position.covers(**settled)) return false;
   return all_read && (*settled)->covers(*latest) && not_ahead(**position, database_.confirmed);
 }
 

@@ -38,6 +38,7 @@ Result<Settled> FakeTarget::poll(std::int64_t) {
     answer.durable = in_flight_.back().after;
     if (world_.dice.chance(500)) return answer;
   }
+  if (world_.dice.chance(world_.slowness)) return answer;
   const std::size_t most = in_flight_.size();
   for (std::size_t n = most == 0 ? 0 : 1 + world_.dice.below(most); n > 0; --n) {
     apply(in_flight_.front(), answer);

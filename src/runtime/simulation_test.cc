@@ -11,9 +11,9 @@ namespace millrace::simulation {
 namespace {
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr std::uint64_t kSeeds = 300;
+constexpr std::uint64_t kSeeds = 400;
 #else
-constexpr std::uint64_t kSeeds = 3000;
+constexpr std::uint64_t kSeeds = 4000;
 #endif
 
 std::string replay(std::uint64_t seed, const std::string& problem) {

@@ -101,8 +101,9 @@ Result<StepOutcome> SinkStage::open(std::int64_t until_us) {
   applied_ = start.applied;
   skipped_.reset();
   in_flight_.clear();
-  // Kept before the first row: from now on the log knows this sink and keeps for it what it has not read.
-  if (!settled_) MILLRACE_TRY(settle());
+  // Kept before the first row: from now on the log keeps for this sink what it has not read, or has to read
+  // again.
+  if (!settled_ || !durable_.covers(*settled_)) MILLRACE_TRY(settle());
   phase_ = Phase::kRun;
   show_state(ConnectorState::kRunning);
   settings_.logger.info("sink opened", {{"connector", settings_.name}, {"position", start.from.text()}});

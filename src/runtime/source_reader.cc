@@ -341,6 +341,7 @@ void SourceReader::fail(const Error& error) {
 }
 
 void SourceReader::close() {
+  position_moved_ = false;  // rows before it may be gone: the log's position counts from here on
   if (!open_) return;
   open_ = false;
   guard_quietly([this] { source_->close(); });
