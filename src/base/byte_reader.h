@@ -8,8 +8,8 @@
 
 namespace millrace {
 
-/// Reads a byte string from front to back. Bounds live here: a read past the end gives zero or an empty view and sets
-/// a failure that stays, so a parser reads a whole message and asks `ok()` once. Owns nothing.
+/// Reads a byte string from front to back. Bounds live here: a read past the end gives zero or an empty view
+/// and sets a failure that stays, so a parser reads a whole message and asks `ok()` once. Owns nothing.
 class ByteReader {
  public:
   explicit ByteReader(std::string_view bytes) : at_(bytes.data()), end_(bytes.data() + bytes.size()) {}

@@ -9,5 +9,6 @@ namespace millrace {
 }  // namespace millrace
 
 /// Stays on in release builds. The condition must be cheap and free of side effects.
-#define MILLRACE_CHECK(condition) \
-  (static_cast<bool>(condition) ? static_cast<void>(0) : ::millrace::check_failed(#condition, __FILE__, __LINE__))
+#define MILLRACE_CHECK(condition)                      \
+  (static_cast<bool>(condition) ? static_cast<void>(0) \
+                                : ::millrace::check_failed(#condition, __FILE__, __LINE__))

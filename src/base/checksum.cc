@@ -21,7 +21,9 @@ Checksum::Checksum() : state_(std::make_unique<State>()) {
 }
 Checksum::~Checksum() = default;
 
-void Checksum::add(std::string_view bytes) { XXH3_64bits_update(state_->hash.get(), bytes.data(), bytes.size()); }
+void Checksum::add(std::string_view bytes) {
+  XXH3_64bits_update(state_->hash.get(), bytes.data(), bytes.size());
+}
 std::uint64_t Checksum::value() const { return XXH3_64bits_digest(state_->hash.get()); }
 
 }  // namespace millrace

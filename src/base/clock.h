@@ -4,8 +4,8 @@
 
 namespace millrace {
 
-/// The one door to time. `now_us` is monotonic and only good for differences and deadlines (`until_us` everywhere);
-/// `wall_us` is microseconds since 1970-01-01 UTC and may jump. Thread-safe.
+/// The one door to time. `now_us` is monotonic and only good for differences and deadlines (`until_us`
+/// everywhere); `wall_us` is microseconds since 1970-01-01 UTC and may jump. Thread-safe.
 class Clock {
  public:
   Clock() = default;

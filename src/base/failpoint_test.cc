@@ -46,8 +46,8 @@ TEST(FailPoints, WithoutSettingsNothingHappens) {
 }
 
 TEST(FailPoints, AnUnknownFormShowsTheRightOneAndSetsNothing) {
-  for (const char* text : {"a", "a=", "=kill", "a=die", "a=kill@", "a=kill@0", "a=kill@x", "a=kill@-1", "a=sleep",
-                           "a=sleep:", "a=sleep:-1", "a=sleep:999999999", "b=error,a=oops"}) {
+  for (const char* text : {"a", "a=", "=kill", "a=die", "a=kill@", "a=kill@0", "a=kill@x", "a=kill@-1",
+                           "a=sleep", "a=sleep:", "a=sleep:-1", "a=sleep:999999999", "b=error,a=oops"}) {
     FailPoints points;
     const Status status = FailPoints::parse(text, points);
     ASSERT_FALSE(status) << text;

@@ -35,8 +35,8 @@ void append_number(std::string& out, double value) {
   if (error == std::errc{}) out.append(text.data(), end);
 }
 
-/// Escapes what would end a string or a line. Text that is not UTF-8 loses its bytes above ASCII, so that a line is
-/// always readable.
+/// Escapes what would end a string or a line. Text that is not UTF-8 loses its bytes above ASCII, so that a
+/// line is always readable.
 void append_escaped(std::string& out, std::string_view text) {
   constexpr std::string_view kHex = "0123456789abcdef";
   const bool well_formed = is_utf8(text);
@@ -122,10 +122,13 @@ std::string json_line(LogLevel level, std::string_view message, const std::vecto
 
 struct Logger::Impl {
   Impl(LogLevel lowest, LogFormat line_format)
-      : level(lowest), format(line_format), out("millrace", std::make_shared<spdlog::sinks::stderr_sink_mt>()) {
+      : level(lowest),
+        format(line_format),
+        out("millrace", std::make_shared<spdlog::sinks::stderr_sink_mt>()) {
     const std::string time = "%Y-%m-%dT%H:%M:%S.%eZ";
     const std::string pattern = format == LogFormat::kJson ? "{\"time\":\"" + time + "\",%v}" : time + " %v";
-    out.set_formatter(std::make_unique<spdlog::pattern_formatter>(pattern, spdlog::pattern_time_type::utc, "\n"));
+    out.set_formatter(
+        std::make_unique<spdlog::pattern_formatter>(pattern, spdlog::pattern_time_type::utc, "\n"));
     out.set_level(spdlog::level::trace);
   }
 

@@ -13,17 +13,20 @@ using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 
-std::string logged(LogFormat format, LogLevel level, std::string_view message, const std::vector<LogField>& fields) {
+std::string logged(LogFormat format, LogLevel level, std::string_view message,
+                   const std::vector<LogField>& fields) {
   testing::internal::CaptureStderr();
   Logger(LogLevel::kInfo, format).write(level, message, fields);
   return testing::internal::GetCapturedStderr();
 }
 
 TEST(Logger, WritesALineOfText) {
-  const std::string line = logged(LogFormat::kText, LogLevel::kInfo, "connector started",
-                                  {{"connector", "shop"}, {"rows", std::int64_t{-3}}, {"rate", 0.5}, {"why", "a b"}});
-  EXPECT_THAT(line, MatchesRegex("....-..-..T..:..:..\\....Z info  connector started connector=shop rows=-3 rate=0.5 "
-                                 "why=\"a b\"\n"));
+  const std::string line =
+      logged(LogFormat::kText, LogLevel::kInfo, "connector started",
+             {{"connector", "shop"}, {"rows", std::int64_t{-3}}, {"rate", 0.5}, {"why", "a b"}});
+  EXPECT_THAT(
+      line, MatchesRegex("....-..-..T..:..:..\\....Z info  connector started connector=shop rows=-3 rate=0.5 "
+                         "why=\"a b\"\n"));
 }
 
 TEST(Logger, AValueCannotForgeAField) {

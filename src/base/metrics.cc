@@ -60,8 +60,8 @@ std::string label_text(MetricLabels labels) {
   return out;
 }
 
-void append_sample(std::string& out, std::string_view name, std::string_view suffix, const std::string& labels,
-                   std::string_view more_labels, const std::string& value) {
+void append_sample(std::string& out, std::string_view name, std::string_view suffix,
+                   const std::string& labels, std::string_view more_labels, const std::string& value) {
   out += name;
   out += suffix;
   if (!labels.empty() || !more_labels.empty()) {
@@ -94,7 +94,8 @@ void Histogram::turn(std::int64_t now_us) {
   const int next = 1 - current_.load(std::memory_order_relaxed);
   for (auto& bucket : halves_[static_cast<std::size_t>(next)]) bucket.store(0, std::memory_order_relaxed);
   if (passed_us >= 2 * kHalfUs) {
-    for (auto& bucket : halves_[static_cast<std::size_t>(1 - next)]) bucket.store(0, std::memory_order_relaxed);
+    for (auto& bucket : halves_[static_cast<std::size_t>(1 - next)])
+      bucket.store(0, std::memory_order_relaxed);
   }
   current_.store(next, std::memory_order_relaxed);
 }
@@ -134,12 +135,15 @@ struct Metrics::Family {
   std::map<std::string, std::unique_ptr<Histogram>> histograms;
 };
 
+Metrics::Metrics() = default;
+Metrics::~Metrics() = default;
+
 template <typename T>
 T& Metrics::get(std::string_view name, std::string_view help, const MetricLabels& labels, int kind) {
   const std::lock_guard lock(mutex_);
   auto found = families_.find(name);
   if (found == families_.end()) {
-    auto family = std::make_shared<Family>();
+    auto family = std::make_unique<Family>();
     family->kind = kind;
     family->help = help;
     found = families_.emplace(std::string(name), std::move(family)).first;

@@ -33,13 +33,14 @@ class Gauge {
   std::atomic<std::int64_t> value_{0};
 };
 
-/// Distribution of microseconds over a moving window of about a minute: four buckets to each power of two, two halves
-/// of 30 s that take turns, so a quantile is right within 19 % and forgets what is old. Thread-safe.
+/// Distribution of microseconds over a moving window of about a minute: four buckets to each power of two,
+/// two halves of 30 s that take turns, so a quantile is right within 19 % and forgets what is old.
+/// Thread-safe.
 class Histogram {
  public:
   void record(std::int64_t value_us, std::int64_t now_us, std::uint64_t count = 1);
-  /// `q` in 0..1, e.g. 0.99. Zero when nothing was recorded yet. The window moves on with `record` only: without new
-  /// values it goes on showing the last ones.
+  /// `q` in 0..1, e.g. 0.99. Zero when nothing was recorded yet. The window moves on with `record` only:
+  /// without new values it goes on showing the last ones.
   [[nodiscard]] std::int64_t quantile_us(double q) const;
   [[nodiscard]] std::uint64_t count() const { return total_count_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t sum_us() const { return total_sum_us_.load(std::memory_order_relaxed); }
@@ -58,10 +59,15 @@ class Histogram {
 
 using MetricLabels = std::vector<std::pair<std::string, std::string>>;
 
-/// All metrics of the process. A metric lives as long as the registry; asking again for the same name and labels gives
-/// the same object. Names follow Prometheus (`millrace_rows_total`). Thread-safe.
+/// All metrics of the process. A metric lives as long as the registry; asking again for the same name and
+/// labels gives the same object. Names follow Prometheus (`millrace_rows_total`). Thread-safe.
 class Metrics {
  public:
+  Metrics();
+  ~Metrics();
+  Metrics(const Metrics&) = delete;
+  Metrics& operator=(const Metrics&) = delete;
+
   Counter& counter(std::string_view name, std::string_view help, const MetricLabels& labels);
   Gauge& gauge(std::string_view name, std::string_view help, const MetricLabels& labels);
   /// Exposed as a Prometheus summary in seconds with the quantiles 0.5, 0.95 and 0.99.
@@ -75,7 +81,7 @@ class Metrics {
   template <typename T>
   T& get(std::string_view name, std::string_view help, const MetricLabels& labels, int kind);
   mutable std::mutex mutex_;
-  std::map<std::string, std::shared_ptr<Family>, std::less<>> families_;
+  std::map<std::string, std::unique_ptr<Family>, std::less<>> families_;
 };
 
 }  // namespace millrace

@@ -8,7 +8,8 @@
 namespace millrace {
 namespace {
 
-// Names are short. What needs more steps than this is a pattern that explodes, and it must not hold up the stream.
+// Names are short. What needs more steps than this is a pattern that explodes, and it must not hold up the
+// stream.
 constexpr std::uint32_t kMatchLimit = 500'000;
 constexpr std::uint32_t kDepthLimit = 10'000;
 constexpr std::uint32_t kHeapLimitKib = 4096;
@@ -57,8 +58,8 @@ Result<PatternList> PatternList::compile(const std::vector<std::string>& pattern
   for (const std::string& pattern : patterns) {
     int code = 0;
     PCRE2_SIZE offset = 0;
-    impl.codes.emplace_back(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), options,
-                                          &code, &offset, nullptr));
+    impl.codes.emplace_back(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
+                                          options, &code, &offset, nullptr));
     if (impl.codes.back() == nullptr) {
       return stop_error("regular expression '" + pattern + "' does not compile: " + compile_message(code) +
                             " at character " + std::to_string(offset + 1),

@@ -37,15 +37,17 @@ struct Error {
   return {Next::kStop, std::move(message), std::move(hint)};
 }
 
-/// A value, or the error that kept it from being made. Member names are those of std::expected, so that it can
-/// take this place once the compiler has it. Reading the wrong side is our fault and ends the program.
+/// A value, or the error that kept it from being made. Member names are those of std::expected, so that it
+/// can take this place once the compiler has it. Reading the wrong side is our fault and ends the program.
 template <typename T>
 class [[nodiscard]] Result {
  public:
   using value_type = T;
 
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT(google-explicit-constructor)
-  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
+  Result(T value)
+      : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  Result(Error error)
+      : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
 
   [[nodiscard]] bool has_value() const { return state_.index() == 0; }
   explicit operator bool() const { return has_value(); }
@@ -109,9 +111,9 @@ using Status = Result<void>;
 }  // namespace millrace
 
 /// Returns the error of `expression` (a Status or Result) from the enclosing function, if it has one.
-#define MILLRACE_TRY(expression)                                 \
-  do {                                                           \
-    if (auto millrace_try_ = (expression); !millrace_try_) {     \
-      return std::move(millrace_try_).error();                   \
-    }                                                            \
+#define MILLRACE_TRY(expression)                             \
+  do {                                                       \
+    if (auto millrace_try_ = (expression); !millrace_try_) { \
+      return std::move(millrace_try_).error();               \
+    }                                                        \
   } while (false)

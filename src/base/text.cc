@@ -66,9 +66,15 @@ std::size_t sequence_size(std::string_view text, std::size_t at) {
 
 }  // namespace
 
-std::optional<std::int64_t> parse_int64(std::string_view text) { return parse_number<std::int64_t>(text, 10); }
-std::optional<std::uint64_t> parse_uint64(std::string_view text) { return parse_number<std::uint64_t>(text, 10); }
-std::optional<std::uint64_t> parse_hex(std::string_view text) { return parse_number<std::uint64_t>(text, 16); }
+std::optional<std::int64_t> parse_int64(std::string_view text) {
+  return parse_number<std::int64_t>(text, 10);
+}
+std::optional<std::uint64_t> parse_uint64(std::string_view text) {
+  return parse_number<std::uint64_t>(text, 10);
+}
+std::optional<std::uint64_t> parse_hex(std::string_view text) {
+  return parse_number<std::uint64_t>(text, 16);
+}
 
 std::vector<std::string> split_list(std::string_view text) {
   std::vector<std::string> items;

@@ -19,8 +19,8 @@ namespace millrace {
 /// (Debezium's rule for lists of regular expressions). Empty items are left out.
 [[nodiscard]] std::vector<std::string> split_list(std::string_view text);
 
-/// The member of `known` with the fewest edits from `name` (at most a third of its length, and two at least), for
-/// "did you mean". Empty when none is near.
+/// The member of `known` with the fewest edits from `name` (at most a third of its length, and two at least),
+/// for "did you mean". Empty when none is near.
 [[nodiscard]] std::string_view nearest_name(std::string_view name, std::span<const std::string_view> known);
 
 /// `1536` -> `1.5 KiB`; for people, not for scripts.

@@ -65,13 +65,14 @@ TEST(Human, BytesAndDurations) {
 }
 
 TEST(IsUtf8, TakesWellFormedTextOnly) {
-  for (const char* text : {"", "plain", "exactly8", "\xC3\xA4", "\xE2\x82\xAC", "\xED\x9F\xBF", "\xEE\x80\x80",
-                           "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF", "sevenby\xC3\xA4 and more"}) {
+  for (const char* text :
+       {"", "plain", "exactly8", "\xC3\xA4", "\xE2\x82\xAC", "\xED\x9F\xBF", "\xEE\x80\x80",
+        "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF", "sevenby\xC3\xA4 and more"}) {
     EXPECT_TRUE(is_utf8(text)) << text;
   }
-  for (const char* text : {"\x80", "\xC3", "\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xF0\x8F\xBF\xBF",
-                           "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF", "\xE2\x82", "\xE2\x28\xA1", "12345678\xFF",
-                           "\xF0\x9F\x98", "\xC3\xA4\xC3"}) {
+  for (const char* text : {"\x80", "\xC3", "\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80",
+                           "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF", "\xE2\x82",
+                           "\xE2\x28\xA1", "12345678\xFF", "\xF0\x9F\x98", "\xC3\xA4\xC3"}) {
     EXPECT_FALSE(is_utf8(text)) << testing::PrintToString(text);
   }
   EXPECT_TRUE(is_utf8(std::string_view("\0", 1)));
