@@ -28,19 +28,27 @@ static_assert(sizeof(TransactionRecord) == 24);
 class Batch;
 using BatchPtr = std::shared_ptr<const Batch>;
 
-/// Rows of one stream in commit order, immutable and relocatable: rows, cells and bytes refer to each other by index
-/// and offset only, so the image in memory is the image on disk. Made by BatchBuilder::seal or from_image. Thread-safe.
+/// Rows of one stream in commit order, immutable and relocatable: rows, cells and bytes refer to each other
+/// by index and offset only, so the image in memory is the image on disk. Made by BatchBuilder::seal or
+/// from_image. Thread-safe.
 class Batch {
+  struct Key {
+    explicit Key() = default;
+  };
+
  public:
+  /// For BatchBuilder and from_image only: nobody else can make the key.
+  explicit Batch(Key /*key*/) {}
   /// Finds the schema a stored row names; gets the id within the stream.
   using SchemaResolver = std::function<Result<TableSchemaPtr>(std::uint32_t id)>;
 
-  /// Takes over `image` and checks everything in it (version, checksum, each index and offset, depth of arrays)
-  /// before it is used. An image that does not fit is a stop error that says what is wrong; `image` is then lost.
+  /// Takes over `image` and checks everything in it (version, checksum, each index and offset, depth of
+  /// arrays) before it is used. An image that does not fit is a stop error that says what is wrong; `image`
+  /// is then lost.
   [[nodiscard]] static Result<BatchPtr> from_image(std::string image, const SchemaResolver& resolve);
 
-  /// The image in pieces, in order, to be written one behind the other without joining them first. They live as long
-  /// as the batch.
+  /// The image in pieces, in order, to be written one behind the other without joining them first. They live
+  /// as long as the batch.
   static constexpr std::size_t kImageParts = 5;
   [[nodiscard]] const std::array<std::string_view, kImageParts>& image_parts() const { return parts_; }
   [[nodiscard]] std::size_t image_bytes() const { return image_bytes_; }
@@ -65,8 +73,8 @@ class Batch {
   }
   [[nodiscard]] std::span<const RowRecord> records() const { return rows_; }
 
-  /// Rows [0, complete_rows()) belong to transactions that end in this batch or before it ends; the rest belong to
-  /// one that goes on in the next batch.
+  /// Rows [0, complete_rows()) belong to transactions that end in this batch or before it ends; the rest
+  /// belong to one that goes on in the next batch.
   [[nodiscard]] std::size_t complete_rows() const { return complete_rows_; }
   /// When the source received the first byte of it, microseconds since 1970-01-01 UTC.
   [[nodiscard]] std::int64_t received_us() const { return received_us_; }
@@ -75,7 +83,9 @@ class Batch {
   [[nodiscard]] const TableSchema& schema(const Row& row) const { return *schemas_[row.schema]; }
   [[nodiscard]] std::span<const std::string_view> topics() const { return topics_; }
   [[nodiscard]] std::span<const TransactionRecord> transactions() const { return transactions_; }
-  [[nodiscard]] const TransactionRecord& transaction(const Row& row) const { return transactions_[row.transaction]; }
+  [[nodiscard]] const TransactionRecord& transaction(const Row& row) const {
+    return transactions_[row.transaction];
+  }
   [[nodiscard]] std::string_view commit(const TransactionRecord& t) const {
     return bytes_.substr(t.commit_offset, t.commit_size);
   }
@@ -89,12 +99,11 @@ class Batch {
 
  private:
   friend class BatchBuilder;
-  Batch() = default;
-  [[nodiscard]] static std::shared_ptr<Batch> make();
-  void finish(const std::vector<std::string>& topics);  // of a batch that was built: makes head, tables and views
+  void finish(
+      const std::vector<std::string>& topics);  // of a batch that was built: makes head, tables and views
   Status adopt(std::string image, const SchemaResolver& resolve);
 
-  std::string storage_;  // of a batch that came from an image
+  std::string storage_;              // of a batch that came from an image
   std::vector<RowRecord> own_rows_;  // of a batch that was built
   std::vector<Cell> own_cells_;
   std::string own_bytes_;

@@ -11,7 +11,7 @@ namespace {
 
 template <typename T>
 std::string_view raw(const T* data, std::size_t count) {
-  return {reinterpret_cast<const char*>(data), count * sizeof(T)};  // NOLINT: the bytes of a plain struct
+  return {reinterpret_cast<const char*>(data), count * sizeof(T)};
 }
 
 void append_part(std::string& out, std::string_view part) {
@@ -31,7 +31,8 @@ BatchBuilder::BatchBuilder(BatchLimits limits) : limits_(limits) {
 std::uint16_t BatchBuilder::schema(const TableSchemaPtr& schema) {
   MILLRACE_CHECK(schema != nullptr && schema->id != 0);
   if (!schemas_.empty() && schemas_[last_schema_] == schema) return last_schema_;
-  const auto [found, is_new] = schema_index_.try_emplace(schema->id, static_cast<std::uint16_t>(schemas_.size()));
+  const auto [found, is_new] =
+      schema_index_.try_emplace(schema->id, static_cast<std::uint16_t>(schemas_.size()));
   if (is_new) {
     MILLRACE_CHECK(schemas_.size() < kMaxNames);
     schemas_.push_back(schema);
@@ -53,12 +54,14 @@ std::uint16_t BatchBuilder::topic(std::string_view name) {
   return last_topic_;
 }
 
-std::uint32_t BatchBuilder::begin_transaction(std::string_view commit, std::uint64_t id, std::int64_t commit_us) {
+std::uint32_t BatchBuilder::begin_transaction(std::string_view commit, std::uint64_t id,
+                                              std::int64_t commit_us) {
   const bool last_is_unused =
       !transactions_.empty() && (rows_.empty() || rows_.back().transaction + 1 < transactions_.size());
   if (last_is_unused) {
     const TransactionRecord& last = transactions_.back();
-    if (last.commit_offset + std::size_t{last.commit_size} == bytes_.size()) bytes_.resize(last.commit_offset);
+    if (last.commit_offset + std::size_t{last.commit_size} == bytes_.size())
+      bytes_.resize(last.commit_offset);
     transactions_.pop_back();
   }
   MILLRACE_CHECK(bytes_.size() <= kMaxIndex);
@@ -71,7 +74,8 @@ std::uint32_t BatchBuilder::begin_transaction(std::string_view commit, std::uint
 void BatchBuilder::add_row(const RowRecord& row) {
   MILLRACE_CHECK(row.schema < schemas_.size() && row.topic < topics_.size());
   MILLRACE_CHECK(row.transaction + std::size_t{1} == transactions_.size());
-  const char* fault = find_row_shape_fault(row, schemas_[row.schema]->columns.size(), cells_taken_, cells_.size());
+  const char* fault =
+      find_row_shape_fault(row, schemas_[row.schema]->columns.size(), cells_taken_, cells_.size());
   if (fault != nullptr) check_failed(fault, __FILE__, __LINE__);
   cells_taken_ = std::max(cells_taken_, row.first_cell + cell_count(row));
   rows_.push_back(row);
@@ -80,7 +84,7 @@ void BatchBuilder::add_row(const RowRecord& row) {
 BatchPtr BatchBuilder::seal() {
   if (rows_.empty()) return nullptr;
   MILLRACE_CHECK(bytes_.size() <= kMaxIndex);
-  const std::shared_ptr<Batch> batch = Batch::make();
+  const auto batch = std::make_shared<Batch>(Batch::Key());
 
   // Carried over even when it has no rows in this batch: those to come belong to it.
   const bool open = open_;
@@ -130,7 +134,8 @@ void Batch::finish(const std::vector<std::string>& topics) {
   std::string names;
   std::vector<TopicRecord> topic_records;
   for (const std::string& topic : topics) {
-    topic_records.push_back({static_cast<std::uint32_t>(names.size()), static_cast<std::uint32_t>(topic.size())});
+    topic_records.push_back(
+        {static_cast<std::uint32_t>(names.size()), static_cast<std::uint32_t>(topic.size())});
     names += topic;
   }
   std::vector<std::uint32_t> schema_ids;
@@ -174,7 +179,8 @@ void Batch::finish(const std::vector<std::string>& topics) {
   parts_ = {head_, rows, tables_, cells, bytes_};
 #ifndef NDEBUG
   // What a source built wrongly would otherwise be found when the log is read, too late to build it again.
-  const char* fault = find_image_fault({rows_, cells_, transactions_, schemas_, topics_.size(), bytes_.size()});
+  const char* fault =
+      find_image_fault({rows_, cells_, transactions_, schemas_, topics_.size(), bytes_.size()});
   if (fault != nullptr) check_failed(fault, __FILE__, __LINE__);
 #endif
 }

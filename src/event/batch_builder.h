@@ -13,14 +13,15 @@
 namespace millrace {
 
 struct BatchLimits {
-  std::size_t bytes = 1U << 20U;  ///< cells and bytes, at most 1 GiB; one row may pass it, then the batch is full
+  std::size_t bytes =
+      1U << 20U;  ///< cells and bytes, at most 1 GiB; one row may pass it, then the batch is full
   std::size_t rows = 8192;
 };
 
-/// Fills one batch after another. Owned by one thread. The order of calls for a row: `add_cells` for all its cells
-/// (key, before, after, headers side by side), set each through `cell` with what `put_*` gives, then `add_row`.
-/// A row that was begun and not added costs its bytes and nothing else. Indexes of schemas, topics and transactions are
-/// good until `seal` or `clear`.
+/// Fills one batch after another. Owned by one thread. The order of calls for a row: `add_cells` for all its
+/// cells (key, before, after, headers side by side), set each through `cell` with what `put_*` gives, then
+/// `add_row`. A row that was begun and not added costs its bytes and nothing else. Indexes of schemas, topics
+/// and transactions are good until `seal` or `clear`.
 class BatchBuilder {
  public:
   explicit BatchBuilder(BatchLimits limits = {});
@@ -82,17 +83,18 @@ class BatchBuilder {
     at = bytes_.data() + offset;
     return {type, {0, 0, 0}, static_cast<std::uint32_t>(size), offset};
   }
-  /// An array or struct over `count` cells from `first` on, made by `add_cells` for it alone and after the cell that is
-  /// to hold the array. At most kMaxCellDepth deep.
+  /// An array or struct over `count` cells from `first` on, made by `add_cells` for it alone and after the
+  /// cell that is to hold the array. At most kMaxCellDepth deep.
   static constexpr Cell put_cells(CellType type, std::uint32_t first, std::size_t count) {
     return {type, {0, 0, 0}, static_cast<std::uint32_t>(count), first};
   }
 
-  /// Its cells must lie behind those of the row before it. A read, insert or update has an after image, a delete none.
+  /// Its cells must lie behind those of the row before it. A read, insert or update has an after image, a
+  /// delete none.
   void add_row(const RowRecord& row);
 
-  /// When the bytes read next were received, for lag. Call after each read: what came before the first row of the batch
-  /// (keep-alives of a quiet server) does not count.
+  /// When the bytes read next were received, for lag. Call after each read: what came before the first row of
+  /// the batch (keep-alives of a quiet server) does not count.
   void set_received_us(std::int64_t wall_us) {
     if (received_us_ == 0 || rows_.empty()) received_us_ = wall_us;
   }
@@ -126,7 +128,7 @@ class BatchBuilder {
   std::unordered_map<std::string, std::uint16_t, NameHash, std::equal_to<>> topic_index_;
   std::uint16_t last_schema_ = 0;
   std::uint16_t last_topic_ = 0;
-  bool open_ = false;           // a transaction was begun and not ended
+  bool open_ = false;            // a transaction was begun and not ended
   std::size_t cells_taken_ = 0;  // one past the last cell of the rows added
   std::size_t complete_rows_ = 0;
   std::int64_t received_us_ = 0;

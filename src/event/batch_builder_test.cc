@@ -8,7 +8,7 @@
 namespace millrace {
 namespace {
 
-const TableSchemaPtr kTable = columns_schema(1, 1);  // NOLINT: immutable
+const TableSchemaPtr kTable = columns_schema(1, 1);
 
 void add(BatchBuilder& builder, std::uint32_t index = 0, const TableSchemaPtr& schema = kTable) {
   RowRecord row = begin_row(builder, schema, Op::kInsert, 0, schema->columns.size());
@@ -97,7 +97,8 @@ TEST(BatchBuilder, IsFullByBytesRowsOrNames) {
   BatchBuilder by_bytes({100, 1000});
   by_bytes.begin_transaction("c", 1, 1);
   RowRecord row = begin_row(by_bytes, kTable, Op::kInsert, 0, 1);
-  by_bytes.cell(row.first_cell) = by_bytes.put_bytes(CellType::kText, std::string(5000, 'x'));  // passes the limit
+  by_bytes.cell(row.first_cell) =
+      by_bytes.put_bytes(CellType::kText, std::string(5000, 'x'));  // passes the limit
   by_bytes.add_row(row);
   EXPECT_TRUE(by_bytes.full());
   EXPECT_EQ(by_bytes.seal()->size(), 1U);

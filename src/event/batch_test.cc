@@ -18,9 +18,9 @@ namespace {
 
 using ::testing::HasSubstr;
 
-const TableSchemaPtr kOne = columns_schema(1, 2);    // NOLINT: immutable
-const TableSchemaPtr kTwo = columns_schema(2, 1);    // NOLINT: immutable
-const TableSchemaPtr kNone = columns_schema(3, 0);   // NOLINT: immutable
+const TableSchemaPtr kOne = columns_schema(1, 2);
+const TableSchemaPtr kTwo = columns_schema(2, 1);
+const TableSchemaPtr kNone = columns_schema(3, 0);
 
 Result<TableSchemaPtr> resolve(std::uint32_t id) {
   for (const TableSchemaPtr& schema : {kOne, kTwo, kNone}) {
@@ -31,7 +31,8 @@ Result<TableSchemaPtr> resolve(std::uint32_t id) {
 
 Cell sixteen(BatchBuilder& builder, CellType type) { return builder.put_bytes(type, "0123456789abcdef"); }
 
-/// Two transactions, three tables, every way a row can look; the second transaction goes on in the next batch.
+/// Two transactions, three tables, every way a row can look; the second transaction goes on in the next
+/// batch.
 BatchPtr sample() {
   BatchBuilder builder;
   builder.set_received_us(77);
@@ -64,7 +65,9 @@ struct Parts {
   ImageHeader header;
   std::string image;
 
-  explicit Parts(std::string bytes) : image(std::move(bytes)) { std::memcpy(&header, image.data(), sizeof(header)); }
+  explicit Parts(std::string bytes) : image(std::move(bytes)) {
+    std::memcpy(&header, image.data(), sizeof(header));
+  }
   template <typename T>
   T read(std::size_t offset) const {
     T value;
@@ -75,7 +78,9 @@ struct Parts {
   void write(std::size_t offset, const T& value) {
     std::memcpy(image.data() + offset, &value, sizeof(T));
   }
-  [[nodiscard]] std::size_t row_at(std::size_t i) const { return sizeof(ImageHeader) + i * sizeof(RowRecord); }
+  [[nodiscard]] std::size_t row_at(std::size_t i) const {
+    return sizeof(ImageHeader) + i * sizeof(RowRecord);
+  }
   [[nodiscard]] std::size_t cell_at(std::size_t i) const {
     return image.size() - padded(header.byte_count) - (header.cell_count - i) * sizeof(Cell);
   }
@@ -151,7 +156,8 @@ TEST(BatchImage, EveryCellTypeComesBack) {
   builder.add_row(row);
   builder.end_transaction();
   const BatchPtr batch = builder.seal();
-  const auto back = Batch::from_image(image_of(*batch), [&](std::uint32_t) { return Result<TableSchemaPtr>(wide); });
+  const auto back =
+      Batch::from_image(image_of(*batch), [&](std::uint32_t) { return Result<TableSchemaPtr>(wide); });
   ASSERT_TRUE(back) << back.error().message;
   EXPECT_EQ(dump(**back), dump(*batch));
   for (std::size_t i = 0; i < kCellTypeCount; ++i) {
@@ -229,9 +235,11 @@ TEST(BatchImage, RowsAreChecked) {
   EXPECT_THAT(error_of_row(0, [](auto& r) { r.op = Op::kDelete; }), HasSubstr("schema"));
 }
 
-// Cells of the sample: 0, 1 of the insert; 2 to 5 of the update; 6 the array, 7 and 8 its elements, 9 the inner one.
+// Cells of the sample: 0, 1 of the insert; 2 to 5 of the update; 6 the array, 7 and 8 its elements, 9 the
+// inner one.
 TEST(BatchImage, CellsAreChecked) {
-  EXPECT_THAT(error_of_cell(0, [](auto& c) { c.type = static_cast<CellType>(kCellTypeCount); }), HasSubstr("type"));
+  EXPECT_THAT(error_of_cell(0, [](auto& c) { c.type = static_cast<CellType>(kCellTypeCount); }),
+              HasSubstr("type"));
   EXPECT_THAT(error_of_cell(0, [](auto& c) { c.reserved[1] = 1; }), HasSubstr("type"));
   EXPECT_THAT(error_of_cell(0, [](auto& c) { c.type = CellType::kBool; }), HasSubstr("type"));
   EXPECT_THAT(error_of_cell(0, [](auto& c) { c.size = 1; }), HasSubstr("type"));
@@ -240,8 +248,9 @@ TEST(BatchImage, CellsAreChecked) {
   EXPECT_THAT(error_of_cell(1, [](auto& c) { c.type = CellType::kUuid; }), HasSubstr("wrong size"));
   EXPECT_THAT(error_of_cell(6, [](auto& c) { c.size = 4; }), HasSubstr("array lie outside"));
   EXPECT_THAT(error_of_cell(6, [](auto& c) { c.word = ~std::uint64_t{0}; }), HasSubstr("array lie outside"));
-  EXPECT_THAT(error_of_cell(6, [](auto& c) { c.word = 6; }), HasSubstr("array lie outside"));   // itself
-  EXPECT_THAT(error_of_cell(7, [](auto& c) { c.word = 6; }), HasSubstr("array lie outside"));   // a ring
+  EXPECT_THAT(error_of_cell(6, [](auto& c) { c.word = 11, c.size = 0; }), HasSubstr("array lie outside"));
+  EXPECT_THAT(error_of_cell(6, [](auto& c) { c.word = 6; }), HasSubstr("behind"));  // itself
+  EXPECT_THAT(error_of_cell(7, [](auto& c) { c.word = 6; }), HasSubstr("behind"));  // a ring
   EXPECT_THAT(error_of_cell(7, [](auto& c) { c.word = 8; }), HasSubstr("share"));
 }
 
@@ -269,10 +278,12 @@ TEST(BatchImage, ArraysMayNestToTheLimitOnly) {
 
 TEST(BatchImage, SchemasMustBeThoseOfTheStream) {
   const std::string image = image_of(*sample());
-  const auto unknown = Batch::from_image(image, [](std::uint32_t) -> Result<TableSchemaPtr> { return stop_error("gone"); });
+  const auto unknown =
+      Batch::from_image(image, [](std::uint32_t) -> Result<TableSchemaPtr> { return stop_error("gone"); });
   ASSERT_FALSE(unknown);
   EXPECT_EQ(unknown.error().message, "gone");
-  EXPECT_FALSE(Batch::from_image(image, [](std::uint32_t) { return Result<TableSchemaPtr>(TableSchemaPtr()); }));
+  EXPECT_FALSE(
+      Batch::from_image(image, [](std::uint32_t) { return Result<TableSchemaPtr>(TableSchemaPtr()); }));
   EXPECT_FALSE(Batch::from_image(image, [](std::uint32_t) { return Result<TableSchemaPtr>(kTwo); }));
 }
 

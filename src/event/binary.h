@@ -22,7 +22,8 @@ class ByteWriter {
 
  private:
   void big_endian(std::uint64_t value, int size) {
-    for (int shift = (size - 1) * 8; shift >= 0; shift -= 8) out_ += static_cast<char>((value >> shift) & 0xffU);
+    for (int shift = (size - 1) * 8; shift >= 0; shift -= 8)
+      out_ += static_cast<char>((value >> shift) & 0xffU);
   }
   std::string out_;
 };

@@ -48,7 +48,8 @@ TEST(SchemaBytes, ComeBackAsTheyWere) {
 
 TEST(SchemaBytes, CutOrTrailedAreRefused) {
   const std::string bytes = encode_schema(full_schema());
-  for (std::size_t size = 0; size < bytes.size(); ++size) EXPECT_FALSE(decode_schema(bytes.substr(0, size))) << size;
+  for (std::size_t size = 0; size < bytes.size(); ++size)
+    EXPECT_FALSE(decode_schema(bytes.substr(0, size))) << size;
   EXPECT_FALSE(decode_schema(bytes + "x"));
 }
 
@@ -61,7 +62,8 @@ TEST(SchemaBytes, AnyByteMayBeWrong) {
       const auto schema = decode_schema(broken);
       if (!schema) continue;
       for (const std::uint16_t key : schema->key_columns) EXPECT_LT(key, schema->columns.size());
-      for (const ColumnSchema& column : schema->columns) EXPECT_LT(static_cast<int>(column.type), kCellTypeCount);
+      for (const ColumnSchema& column : schema->columns)
+        EXPECT_LT(static_cast<int>(column.type), kCellTypeCount);
     }
   }
 }
@@ -91,7 +93,8 @@ TEST(PositionBytes, ComeBackAsTheyWere) {
 
 TEST(PositionBytes, CutTrailedOrNewerAreRefused) {
   const std::string bytes = encode_position({1, "commit", 2, "token"});
-  for (std::size_t size = 0; size < bytes.size(); ++size) EXPECT_FALSE(decode_position(bytes.substr(0, size))) << size;
+  for (std::size_t size = 0; size < bytes.size(); ++size)
+    EXPECT_FALSE(decode_position(bytes.substr(0, size))) << size;
   EXPECT_FALSE(decode_position(bytes + "x"));
   std::string newer = bytes;
   newer[0] = 9;

@@ -4,8 +4,9 @@
 
 namespace millrace {
 
-/// The head of a batch image (see docs/image-format.md). Little-endian. The parts follow in this order, each padded
-/// with zeroes to a multiple of 8 bytes: rows, transactions, schema ids, topics, topic names, cells, bytes.
+/// The head of a batch image (see docs/image-format.md). Little-endian. The parts follow in this order, each
+/// padded with zeroes to a multiple of 8 bytes: rows, transactions, schema ids, topics, topic names, cells,
+/// bytes.
 struct ImageHeader {
   std::uint32_t magic = 0;
   std::uint32_t version = 0;

@@ -20,8 +20,8 @@ const char* find_bytes_fault(const Cell& cell, std::size_t byte_count) {
   return nullptr;
 }
 
-/// Cells form trees: a row's cells are the roots, and an array's elements stand behind the array's own cell. `depth`
-/// holds for each cell how many arrays it lies in, so one pass in order sees every chain.
+/// Cells form trees: a row's cells are the roots, and an array's elements stand behind the array's own cell.
+/// `depth` holds for each cell how many arrays it lies in, so one pass in order sees every chain.
 const char* find_cell_fault(const ImageParts& parts) {
   std::vector<std::uint8_t> depth;
   for (std::size_t i = 0; i < parts.cells.size(); ++i) {
@@ -31,7 +31,8 @@ const char* find_cell_fault(const ImageParts& parts) {
     if (type >= kCellTypeCount) return "a cell is of an unknown type";
     const CellStorage storage = storage_of(cell.type);
     if (storage == CellStorage::kWord) {
-      if (cell.size != 0 || (cell.type == CellType::kBool && cell.word > 1)) return "a cell holds what its type cannot";
+      if (cell.size != 0 || (cell.type == CellType::kBool && cell.word > 1))
+        return "a cell holds what its type cannot";
       continue;
     }
     if (storage == CellStorage::kBytes) {
@@ -41,10 +42,12 @@ const char* find_cell_fault(const ImageParts& parts) {
     if (depth.empty()) depth.resize(parts.cells.size());
     const auto below = static_cast<std::uint8_t>(depth[i] + 1);
     if (below > kMaxCellDepth) return "arrays are nested too deep";
-    if (cell.size == 0) continue;
-    if (cell.word <= i || cell.word > parts.cells.size() || cell.size > parts.cells.size() - cell.word) {
+    // An empty array too: a view of nothing must still begin inside.
+    if (cell.word > parts.cells.size() || cell.size > parts.cells.size() - cell.word) {
       return "the elements of an array lie outside of it";
     }
+    if (cell.size == 0) continue;
+    if (cell.word <= i) return "the elements of an array do not lie behind it";
     const auto first = static_cast<std::size_t>(cell.word);
     // An element belongs to one array only; this keeps the pass, and every later walk, linear.
     for (std::size_t element = first; element < first + cell.size; ++element) {
@@ -65,7 +68,8 @@ const char* find_row_fault(const ImageParts& parts, const RowRecord& row, std::s
 
 }  // namespace
 
-const char* find_row_shape_fault(const RowRecord& row, std::size_t columns, std::size_t first_free, std::size_t end) {
+const char* find_row_shape_fault(const RowRecord& row, std::size_t columns, std::size_t first_free,
+                                 std::size_t end) {
   if ((row.reserved | row.reserved2) != 0 || row.reserved3 != 0) return "a reserved field of a row is set";
   const std::size_t cells = cell_count(row);
   if (row.first_cell > end || cells > end - row.first_cell) return "a row's cells lie outside of it";

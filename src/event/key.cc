@@ -43,8 +43,10 @@ bool key_changed(const Batch& batch, const Row& row) {
   if (row.op != Op::kUpdate || row.before.empty() || row.after.empty()) return false;
   return std::ranges::any_of(batch.schema(row).key_columns, [&](std::uint16_t column) {
     const Cell& before = row.before[column];
-    // A key column is always in the old key, but for an untouched large value it may be missing from the new one.
-    return !is_missing(before) && !is_missing(row.after[column]) && !same_value(batch, before, batch, row.after[column]);
+    // A key column is always in the old key, but for an untouched large value it may be missing from the new
+    // one.
+    return !is_missing(before) && !is_missing(row.after[column]) &&
+           !same_value(batch, before, batch, row.after[column]);
   });
 }
 

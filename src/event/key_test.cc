@@ -111,7 +111,8 @@ TEST(Dump, ShowsTypesAndMarks) {
   builder.cell(row.first_cell + 2) = number(2);
   builder.cell(row.first_cell + 3) = builder.put_bytes(CellType::kDecimal, "1.50");
   builder.add_row(row);
-  EXPECT_EQ(dump(*builder.seal()), "update shop.public.t1 tx=0/1 #0 {c0=1 c1=-} -> {c0=2 c1=decimal(1.50)}\n");
+  EXPECT_EQ(dump(*builder.seal()),
+            "update shop.public.t1 tx=0/1 #0 {c0=1 c1=-} -> {c0=2 c1=decimal(1.50)}\n");
 }
 
 }  // namespace

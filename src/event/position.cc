@@ -22,8 +22,9 @@ std::string encode_position(const SourcePosition& position) {
 Result<SourcePosition> decode_position(std::string_view bytes) {
   ByteReader reader(bytes);
   if (const std::uint8_t version = reader.u8(); version != kVersion) {
-    return stop_error("a stored source position has format " + std::to_string(version) + ", this millrace knows 1",
-                      "it was written by a newer millrace, or the log is damaged");
+    return stop_error(
+        "a stored source position has format " + std::to_string(version) + ", this millrace knows 1",
+        "it was written by a newer millrace, or the log is damaged");
   }
   SourcePosition position;
   position.epoch = reader.u32();

@@ -48,7 +48,8 @@ ColumnSchema read_column(ByteReader& reader) {
   if (reader.u8() != 0) column.default_text = read_text(reader);
   const std::uint32_t values = reader.u32();
   if (values > kMaxAllowedValues) reader.fail();
-  for (std::uint32_t i = 0; i < values && reader.ok(); ++i) column.allowed_values.push_back(read_text(reader));
+  for (std::uint32_t i = 0; i < values && reader.ok(); ++i)
+    column.allowed_values.push_back(read_text(reader));
   return column;
 }
 
@@ -73,8 +74,9 @@ std::string encode_schema(const TableSchema& schema) {
 Result<TableSchema> decode_schema(std::string_view bytes) {
   ByteReader reader(bytes);
   if (const std::uint8_t version = reader.u8(); version != kVersion) {
-    return stop_error("a stored table schema has format " + std::to_string(version) + ", this millrace knows 1",
-                      "it was written by a newer millrace, or the log is damaged");
+    return stop_error(
+        "a stored table schema has format " + std::to_string(version) + ", this millrace knows 1",
+        "it was written by a newer millrace, or the log is damaged");
   }
   TableSchema schema;
   schema.id = reader.u32();

@@ -18,11 +18,11 @@ struct ColumnSchema {
   CellType type = CellType::kText;          ///< of a cell that has a value; kArray for arrays
   CellType element_type = CellType::kText;  ///< of the elements when `type` is kArray
   std::string source_type;                  ///< the source's own name, e.g. `numeric`, `_int4`, `public.mood`
-  std::string base_type;                    ///< `source_type` with domains looked through; for arrays: of the element
-  std::int64_t source_type_id = 0;          ///< PostgreSQL: type oid
-  std::int32_t length = -1;                 ///< declared length, precision or bits; -1: none
-  std::int32_t scale = -1;                  ///< declared scale or fraction digits; -1: none
-  bool optional = true;                     ///< NULL is allowed
+  std::string base_type;            ///< `source_type` with domains looked through; for arrays: of the element
+  std::int64_t source_type_id = 0;  ///< PostgreSQL: type oid
+  std::int32_t length = -1;         ///< declared length, precision or bits; -1: none
+  std::int32_t scale = -1;          ///< declared scale or fraction digits; -1: none
+  bool optional = true;             ///< NULL is allowed
   std::optional<std::string> default_text;  ///< constant default as the source prints it
   std::vector<std::string> allowed_values;  ///< of an enum, in order
 
@@ -32,8 +32,8 @@ struct ColumnSchema {
 /// How much of the old row the source sends with updates and deletes (PostgreSQL: REPLICA IDENTITY).
 enum class RowIdentity : std::uint8_t { kDefault, kFull, kIndex, kNothing };
 
-/// One version of a table. Immutable once shared. A stream numbers the versions it has seen; a row names the version
-/// it was written under, so old rows stay readable after the table has changed.
+/// One version of a table. Immutable once shared. A stream numbers the versions it has seen; a row names the
+/// version it was written under, so old rows stay readable after the table has changed.
 struct TableSchema {
   std::uint32_t id = 0;  ///< number within its stream, given by the source, never reused; 0 is none
   std::string database;
