@@ -76,7 +76,7 @@ std::optional<Cell> decode_uuid(std::string_view text, BatchBuilder& out) {
   int all = 0;
   std::size_t from = 0;
   for (char& byte : bytes) {
-    if (text[from] == '-') ++from;
+    if (from == 8 || from == 13 || from == 18 || from == 23) ++from;
     const int value = hex_byte(text.data() + from);
     all |= value;
     byte = static_cast<char>(value);
