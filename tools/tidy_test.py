@@ -82,7 +82,7 @@ def test_third_parties(path: str, text: str) -> None:
 
 def test_headers_of_tests_are_tests() -> None:
     text = "#pragma once\n#include <gtest/gtest.h>\nstd::jthread thread;\n"
-    for name in ("test_directory.h", "fake_values.h", "log_conformance_read.h", "log_conformance.h"):
+    for name in ("test_directory.h", "fake_values.h", "log_conformance_read.h", "log_conformance.h", "task_stubs.h"):
         assert rules({f"src/base/{name}": text, "src/base/x_test.cc": f'#include "base/{name}"\n'}) == []
 
 

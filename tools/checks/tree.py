@@ -11,7 +11,7 @@ from pathlib import Path
 
 # `// tidy: allow <rule>: <reason>` on the line, or alone on the line above, waives one rule there.
 _WAIVER = re.compile(r"(?://|#)\s*tidy: allow ([a-z-]+): \S")
-_TEST_HEADER = re.compile(r"/(test|fake)_[^/]*\.h$|_(test|conformance)(_[^/]*)?\.h$")
+_TEST_HEADER = re.compile(r"/(test|fake)_[^/]*\.h$|_(test|conformance|stubs)(_[^/]*)?\.h$")
 _TOKEN = re.compile(
     r"""//(?:\\\n|[^\n])*                                # line comment
       | /\*.*?\*/                                        # block comment
