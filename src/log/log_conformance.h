@@ -3,7 +3,7 @@
 // What every log must do. A test file of a log includes this header, the log_conformance_*.h with the tests,
 // and instantiates LogConformance with a maker of its LogHome.
 
-#include <gtest/gtest.h>  // tidy: allow third-party: only test files include this
+#include <gtest/gtest.h>
 
 #include <functional>
 #include <memory>

@@ -98,10 +98,10 @@ TEST_P(LogConformance, RetentionByBytesForcesOutWhatASinkHasNotRead) {
   std::uint64_t bytes = 0;
   for (std::uint64_t i = 1; i <= 4; ++i) {
     const BatchPtr batch = test_batch({{"a", i, "x"}});
-    bytes = batch->image_bytes();
     append(batch, test_position(i));
+    bytes = log_->streams()->front().bytes / i;
   }
-  append(test_batch({{"a", 5, "hidden"}}, 0), test_position(4, 1));
+  append(test_batch({{"a", 5, "h"}}, 0), test_position(4, 1));
   ASSERT_TRUE(log_->settle("slow", *log_->earliest(), {}));
   EXPECT_EQ(*log_->retain({-1, static_cast<std::int64_t>(100 * bytes)}, 0), 0U);
   EXPECT_EQ(*log_->retain({-1, static_cast<std::int64_t>(3 * bytes)}, 0), bytes * 2);
@@ -111,7 +111,7 @@ TEST_P(LogConformance, RetentionByBytesForcesOutWhatASinkHasNotRead) {
   EXPECT_GT(*log_->retain({-1, 0}, 0), 0U);
   EXPECT_EQ(log_->earliest()->at(stream()).sequence, 4U);
   append(test_batch({{"a", 5, "shown"}}), test_position(5));
-  EXPECT_EQ(read_all(), (Values{"a=hidden", "a=shown"}));
+  EXPECT_EQ(read_all(), (Values{"a=h", "a=shown"}));
   EXPECT_EQ(topic("a").first_offset, 4U);
 }
 

@@ -28,21 +28,20 @@ struct StoreEntry {
 /// over.
 class StoreWrite {
  public:
-  enum class Kind : std::uint8_t { kPut, kPutParts, kRemove, kRemoveRange };
+  enum class Kind : std::uint8_t { kPut, kPutView, kRemove, kRemoveRange };
   struct Operation {
     Kind kind = Kind::kPut;
     StoreSpace space = kMetaSpace;
     std::string key;
-    std::string value;  ///< of kPut; the end of the range, itself not in it, of kRemoveRange
-    std::span<const std::string_view> parts;
+    std::string value;      ///< of kPut; the end of the range, itself not in it, of kRemoveRange
+    std::string_view view;  ///< of kPutView
   };
 
   void put(StoreSpace space, std::string key, std::string value) {
     operations_.push_back({Kind::kPut, space, std::move(key), std::move(value), {}});
   }
-  /// The value is `parts` one behind the other.
-  void put_parts(StoreSpace space, std::string key, std::span<const std::string_view> parts) {
-    operations_.push_back({Kind::kPutParts, space, std::move(key), {}, parts});
+  void put_view(StoreSpace space, std::string key, std::string_view view) {
+    operations_.push_back({Kind::kPutView, space, std::move(key), {}, view});
   }
   void remove(StoreSpace space, std::string key) {
     operations_.push_back({Kind::kRemove, space, std::move(key), {}, {}});

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "log/image_codec.h"
 #include "log/store_log_impl.h"
 
 namespace millrace {
@@ -128,10 +129,10 @@ StoreWrite StoreLog::render(const Stream& stream, const AppendPlan& plan, const 
   }
   if (batch != nullptr) {
     const BatchRecord record{batch->received_us() != 0 ? batch->received_us() : environment_.clock.wall_us(),
-                             static_cast<std::uint32_t>(batch->size()), batch->image_bytes(),
+                             static_cast<std::uint32_t>(batch->size()), stream.packed.size(),
                              stream.state.head.next_bytes};
     write.put(kIndexSpace, keys::batch(id, plan.sequence), encode(record));
-    write.put_parts(keys::image_space(id), keys::image(plan.sequence), batch->image_parts());
+    write.put_view(keys::image_space(id), keys::image(plan.sequence), stream.packed);
   }
   write.put(kMetaSpace, keys::stream_head(id), encode(plan.head));
   add_state(write, stream.state.connector, state);
@@ -152,9 +153,10 @@ Status StoreLog::append(StreamId stream_id, const BatchPtr& batch, const SourceP
     auto resolved = resolve_topics(stream_id, *batch);
     if (!resolved) return std::move(resolved).error();
     topics = std::move(*resolved);
+    pack_image(batch->image_parts(), stream.packed);
   }
   // Only this writer changes what the plan depends on, so it holds until it is applied.
-  auto plan = plan_append(stream.state, topics, batch.get(), after);
+  auto plan = plan_append(stream.state, topics, batch.get(), stream.packed.size(), after);
   if (!plan) return std::move(plan).error();
   MILLRACE_TRY(store_->write(render(stream, *plan, batch, state)));
   {
@@ -170,7 +172,7 @@ Status StoreLog::append(StreamId stream_id, const BatchPtr& batch, const SourceP
   }
   if (batch != nullptr) {
     stream.rows_total.add(batch->size());
-    stream.bytes_total.add(batch->image_bytes());
+    stream.bytes_total.add(stream.packed.size());
     const std::int64_t now_us = environment_.clock.now_us();
     append_time_.record(now_us - began_us, now_us);
   }

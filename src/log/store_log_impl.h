@@ -87,7 +87,8 @@ class StoreLog final : public Log {
   [[nodiscard]] Error cut_error(const Stream& stream, std::uint64_t sequence) const;
   [[nodiscard]] Result<std::optional<Next>> next_batch(const LogPosition& at);
   [[nodiscard]] Result<BatchPtr> load_batch(Stream& stream, std::uint64_t sequence);
-  [[nodiscard]] Result<BatchPtr> decode_batch(Stream& stream, std::uint64_t sequence, std::string image);
+  [[nodiscard]] Result<BatchPtr> decode_batch(Stream& stream, std::uint64_t sequence,
+                                              const std::string& packed);
   [[nodiscard]] Waiter arm(std::int64_t until_us);
   [[nodiscard]] bool wait(Waiter& waiter);
 
@@ -138,6 +139,7 @@ struct StoreLog::Stream {
 
   StreamState state;
   std::mutex writing;  ///< held over an append: streams have one writer, this makes a second one wait
+  std::string packed;  ///< the batch being appended; the writer's
   Counter& rows_total;
   Counter& bytes_total;
 };

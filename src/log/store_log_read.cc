@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "log/image_codec.h"
 #include "log/store_log_impl.h"
 
 namespace millrace {
@@ -100,16 +101,20 @@ Result<std::optional<StoreLog::Next>> StoreLog::next_batch(const LogPosition& at
   return std::optional<Next>{};
 }
 
-Result<BatchPtr> StoreLog::decode_batch(Stream& stream, std::uint64_t sequence, std::string image) {
+Result<BatchPtr> StoreLog::decode_batch(Stream& stream, std::uint64_t sequence, const std::string& packed) {
   const auto resolve = [this, &stream](std::uint32_t id) -> Result<TableSchemaPtr> {
     const std::lock_guard lock(mutex_);
     const auto it = stream.state.schemas.find(id);
     if (it == stream.state.schemas.end()) return stop_error(fmt::format("schema {} is not in the log", id));
     return it->second;
   };
-  auto batch = Batch::from_image(std::move(image), resolve);
-  if (batch) return batch;
-  return stop_error(fmt::format("{}, batch {}: {}", stream.label(), sequence, batch.error().message),
+  auto image = unpack_image(packed);
+  if (image) {
+    auto batch = Batch::from_image(std::move(*image), resolve);
+    if (batch) return batch;
+    image = std::move(batch).error();
+  }
+  return stop_error(fmt::format("{}, batch {}: {}", stream.label(), sequence, image.error().message),
                     kDamageHint);
 }
 
@@ -134,9 +139,9 @@ Result<BatchPtr> StoreLog::load_batch(Stream& stream, std::uint64_t sequence) {
     return stop_error(fmt::format("{}: batch {} is missing", stream.label(), sequence), kDamageHint);
   }
   BatchPtr wanted;
-  for (StoreEntry& entry : *entries) {
+  for (const StoreEntry& entry : *entries) {
     const std::uint64_t at = keys::tail_u64(entry.key);
-    auto batch = decode_batch(stream, at, std::move(entry.value));
+    auto batch = decode_batch(stream, at, entry.value);
     if (!batch) {
       if (wanted == nullptr) return batch;
       break;  // told when it is asked for

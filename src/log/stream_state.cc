@@ -52,8 +52,8 @@ TopicHead settle_hidden(const TopicState& topic, HiddenRows hidden) {
   return head;
 }
 
-void plan_topics(const std::vector<TopicState*>& topics, const Batch& batch, HiddenRows hidden,
-                 AppendPlan& plan) {
+void plan_topics(const std::vector<TopicState*>& topics, const Batch& batch, std::size_t stored_bytes,
+                 HiddenRows hidden, AppendPlan& plan) {
   const std::vector<TopicRows> counts = count_rows(batch);
   for (std::size_t i = 0; i < counts.size(); ++i) {
     if (counts[i].all == 0) continue;
@@ -64,7 +64,7 @@ void plan_topics(const std::vector<TopicState*>& topics, const Batch& batch, Hid
     change.entry = {plan.sequence, counts[i].all, batch.received_us(), change.head.bytes};
     const bool shows = change.head.visible_offset == change.head.next_offset;
     change.head.next_offset += counts[i].all;
-    change.head.bytes += batch.image_bytes() * counts[i].all / batch.size();
+    change.head.bytes += stored_bytes * counts[i].all / batch.size();
     // While older rows stay hidden, complete_rows is 0: nothing can be complete behind an open transaction.
     if (shows) change.head.visible_offset += counts[i].complete;
     if (change.head.visible_offset != change.head.next_offset) plan.hidden.push_back(topics[i]);
@@ -103,7 +103,8 @@ Status plan_schemas(const StreamState& stream, const Batch& batch, AppendPlan& p
 }
 
 /// Moves the end of the stream and what is visible of it.
-void plan_head(const StreamState& stream, const Batch* batch, HiddenRows hidden, AppendPlan& plan) {
+void plan_head(const StreamState& stream, const Batch* batch, std::size_t stored_bytes, HiddenRows hidden,
+               AppendPlan& plan) {
   StreamHead& head = plan.head;
   if (hidden == HiddenRows::kGiveUp) {
     plan.new_holes.push_back({head.visible_sequence, head.visible_row, head.next_sequence});
@@ -115,7 +116,7 @@ void plan_head(const StreamState& stream, const Batch* batch, HiddenRows hidden,
   if (batch == nullptr) return;
   plan.sequence = stream.head.next_sequence;
   head.next_sequence += 1;
-  head.next_bytes += batch->image_bytes();
+  head.next_bytes += stored_bytes;
   if (batch->complete_rows() == batch->size()) {
     if (hidden != HiddenRows::kStay) head.visible_sequence = head.next_sequence;
   } else {
@@ -151,15 +152,15 @@ StreamPosition StreamState::skip_holes(StreamPosition position) const {
 }
 
 Result<AppendPlan> plan_append(const StreamState& stream, const std::vector<TopicState*>& topics,
-                               const Batch* batch, const SourcePosition& after) {
+                               const Batch* batch, std::size_t stored_bytes, const SourcePosition& after) {
   AppendPlan plan;
   plan.head = stream.head;
   const auto hidden = judge_hidden(stream, batch, after);
   if (!hidden) return hidden.error();
-  plan_head(stream, batch, *hidden, plan);
+  plan_head(stream, batch, stored_bytes, *hidden, plan);
   if (batch != nullptr) {
     MILLRACE_CHECK(topics.size() == batch->topics().size());
-    plan_topics(topics, *batch, *hidden, plan);
+    plan_topics(topics, *batch, stored_bytes, *hidden, plan);
     MILLRACE_TRY(plan_schemas(stream, *batch, plan));
   }
   plan_hidden(stream, *hidden, plan);

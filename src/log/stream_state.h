@@ -73,7 +73,7 @@ struct AppendPlan {
 /// written. (A snapshot, transaction number 0, that is begun anew just shows what it had.)
 [[nodiscard]] Result<AppendPlan> plan_append(const StreamState& stream,
                                              const std::vector<TopicState*>& topics, const Batch* batch,
-                                             const SourcePosition& after);
+                                             std::size_t stored_bytes, const SourcePosition& after);
 
 /// The plan is on disk: the state follows.
 void apply_append(StreamState& stream, const AppendPlan& plan, const BatchPtr& batch);

@@ -74,12 +74,9 @@ class MemoryStore final : public Store {
       case StoreWrite::Kind::kPut:
         entries.insert_or_assign(operation.key, operation.value);
         break;
-      case StoreWrite::Kind::kPutParts: {
-        std::string value;
-        for (const std::string_view part : operation.parts) value.append(part);
-        entries.insert_or_assign(operation.key, std::move(value));
+      case StoreWrite::Kind::kPutView:
+        entries.insert_or_assign(operation.key, std::string(operation.view));
         break;
-      }
       case StoreWrite::Kind::kRemove:
         entries.erase(operation.key);
         break;

@@ -16,8 +16,8 @@
 namespace millrace {
 
 struct RocksLogOptions {
-  std::string directory;                        ///< made when it is not there; belongs to the log
-  std::size_t write_buffer_bytes = 16U << 20U;  ///< a stream, times two while one is being written out
+  std::string directory;                       ///< made when it is not there; belongs to the log
+  std::size_t write_buffer_bytes = 8U << 20U;  ///< a stream, times two while one is being written out
   std::size_t block_cache_bytes = 4U << 20U;
   std::size_t tail_bytes = 4U << 20U;  ///< a stream: newest batches kept in memory for readers that keep up
   /// Rows are refused (kRetry) while the disk has less room than this; none: 256 MiB or 2 % of it, the

@@ -181,8 +181,7 @@ class RocksStore final : public Store {
     MILLRACE_TRY(recover());
     std::size_t bytes = 64;
     for (const StoreWrite::Operation& operation : write.operations()) {
-      bytes += operation.key.size() + operation.value.size() + 32;
-      for (const std::string_view part : operation.parts) bytes += part.size();
+      bytes += operation.key.size() + operation.value.size() + operation.view.size() + 32;
     }
     rocksdb::WriteBatch batch(bytes);
     for (const StoreWrite::Operation& operation : write.operations()) {
@@ -298,14 +297,8 @@ class RocksStore final : public Store {
     switch (operation.kind) {
       case StoreWrite::Kind::kPut:
         return batch.Put(to, slice(operation.key), slice(operation.value));
-      case StoreWrite::Kind::kPutParts: {
-        const rocksdb::Slice key = slice(operation.key);
-        std::vector<rocksdb::Slice> parts;
-        parts.reserve(operation.parts.size());
-        for (const std::string_view part : operation.parts) parts.push_back(slice(part));
-        return batch.Put(to, rocksdb::SliceParts(&key, 1),
-                         rocksdb::SliceParts(parts.data(), static_cast<int>(parts.size())));
-      }
+      case StoreWrite::Kind::kPutView:
+        return batch.Put(to, slice(operation.key), slice(operation.view));
       case StoreWrite::Kind::kRemove:
         return batch.Delete(to, slice(operation.key));
       case StoreWrite::Kind::kRemoveRange:

@@ -12,7 +12,7 @@ namespace millrace {
 
 struct RocksStoreOptions {
   std::string directory;  ///< made when it is not there; the database's files lie in `rocksdb` below it
-  std::size_t write_buffer_bytes = 16U << 20U;
+  std::size_t write_buffer_bytes = 8U << 20U;
   std::size_t block_cache_bytes = 4U << 20U;
 };
 
