@@ -6,13 +6,13 @@
 #include "sink/redis/settings.h"
 #include "sink/redis/sink.h"
 
-namespace millrace {
+namespace millrace::redis {
 namespace {
 
 Result<std::unique_ptr<Sink>> make_sink(const ConnectorConfig& config) {
-  auto settings = redis::read_settings(config);
+  auto settings = read_settings(config);
   if (!settings) return std::move(settings).error();
-  return redis::make_redis_sink(std::move(*settings));
+  return make_redis_sink(std::move(*settings));
 }
 
 std::span<const OptionSpec> options() {
@@ -164,8 +164,8 @@ const ConnectorSpec& redis_spec() {
       .summary = "Keeps JSON documents or hashes in Redis in step with tables, and their search indexes",
       .options = options(),
       .make_sink = make_sink,
-      .check = redis::check};
+      .check = check};
   return spec;
 }
 
-}  // namespace millrace
+}  // namespace millrace::redis

@@ -2,9 +2,9 @@
 
 #include "connect/spec.h"
 
-namespace millrace {
+namespace millrace::redis {
 
 /// The Redis sink: documents or hashes in Redis Stack that follow the tables. Kind `redis`.
 [[nodiscard]] const ConnectorSpec& redis_spec();
 
-}  // namespace millrace
+}  // namespace millrace::redis
