@@ -1,0 +1,203 @@
+// The one file that knows CLI11.
+#include "cli/app.h"
+
+#include <CLI/CLI.hpp>
+
+#include <csignal>
+#include <functional>
+#include <map>
+#include <string>
+
+#include "cli/commands.h"
+#include "cli/version.h"
+
+namespace millrace {
+namespace {
+
+constexpr const char* kExitCodes = R"(Exit codes:
+  0  all went well; also after a stop by SIGINT or SIGTERM
+  1  something failed while running
+  2  wrong usage, or a pipeline file with faults
+  3  check (also before run) found errors
+  4  no running process answers
+)";
+
+/// The command that was chosen, bound to its options.
+using Chosen = std::function<ExitCode(Console&)>;
+
+CLI::App* add_command(CLI::App& app, const std::string& name, const std::string& what,
+                      const std::string& examples) {
+  CLI::App* command = app.add_subcommand(name, what);
+  command->footer("Examples:\n" + examples);
+  return command;
+}
+
+void add_remote(CLI::App& command, RemoteOptions& options) {
+  auto* url =
+      command.add_option("--url", options.url, "Address of the running process (http://127.0.0.1:8083)");
+  command.add_option("--file", options.file, "Pipeline file whose http.listen is used instead")
+      ->excludes(url);
+}
+
+void add_run(CLI::App& app, Specs specs, Chosen& chosen) {
+  auto* command =
+      add_command(app, "run", "Run a pipeline until SIGINT or SIGTERM",
+                  "  millrace run pipeline.yaml\n  millrace run pipeline.yaml --log-format json\n");
+  const auto options = std::make_shared<RunOptions>();
+  command->add_option("FILE", options->file, "Pipeline file")->required();
+  const std::map<std::string, LogLevel> levels{{"debug", LogLevel::kDebug},
+                                               {"info", LogLevel::kInfo},
+                                               {"warn", LogLevel::kWarn},
+                                               {"error", LogLevel::kError}};
+  command
+      ->add_option("--log-level", options->log_level,
+                   "Lines below it are not written: debug, info, warn, error")
+      ->envname("MILLRACE_LOG_LEVEL")
+      ->type_name("LEVEL")
+      ->transform(CLI::Transformer(levels, CLI::ignore_case).description(""));
+  const std::map<std::string, LogFormat> formats{{"text", LogFormat::kText}, {"json", LogFormat::kJson}};
+  command
+      ->add_option("--log-format", options->log_format, "Form of the lines on standard error: text or json")
+      ->envname("MILLRACE_LOG_FORMAT")
+      ->type_name("FORMAT")
+      ->transform(CLI::Transformer(formats, CLI::ignore_case).description(""));
+  command->callback([options, specs, &chosen] {
+    chosen = [options, specs](Console& console) { return run_command(*options, specs, console); };
+  });
+}
+
+void add_check(CLI::App& app, Specs specs, Chosen& chosen) {
+  auto* command = add_command(app, "check", "Look at everything a pipeline needs, changing nothing",
+                              "  millrace check pipeline.yaml\n  millrace check pipeline.yaml --json\n");
+  const auto options = std::make_shared<CheckOptions>();
+  command->add_option("FILE", options->file, "Pipeline file")->required();
+  command->add_flag("--json", options->json, "For scripts");
+  command->callback([options, specs, &chosen] {
+    chosen = [options, specs](Console& console) { return check_command(*options, specs, console); };
+  });
+}
+
+void add_status(CLI::App& app, Chosen& chosen) {
+  auto* command = add_command(app, "status", "Show how the connectors of the running process are",
+                              "  millrace status\n  millrace status --watch\n"
+                              "  millrace status --file pipeline.yaml --json\n");
+  const auto options = std::make_shared<StatusOptions>();
+  add_remote(*command, options->remote);
+  command->add_flag("--json", options->json, "For scripts");
+  command->add_flag("-w,--watch", options->watch, "Again every second, until Ctrl-C");
+  command->callback([options, &chosen] {
+    chosen = [options](Console& console) { return status_command(*options, console); };
+  });
+}
+
+void add_topics(CLI::App& app, Chosen& chosen) {
+  auto* command = add_command(app, "topics", "List the topics in the log",
+                              "  millrace topics\n  millrace topics --json --url http://127.0.0.1:8083\n");
+  const auto options = std::make_shared<TopicsOptions>();
+  add_remote(*command, options->remote);
+  command->add_flag("--json", options->json, "For scripts");
+  command->callback([options, &chosen] {
+    chosen = [options](Console& console) { return topics_command(*options, console); };
+  });
+}
+
+void add_consume(CLI::App& app, Chosen& chosen) {
+  auto* command =
+      add_command(app, "consume", "Print the rows of a topic, a JSON text a line",
+                  "  millrace consume shop.public.flights --limit 10\n"
+                  "  millrace consume shop.public.flights --from latest --follow\n"
+                  "  millrace consume shop.public.flights --from 2026-05-01T12:00:00Z --format debezium\n");
+  const auto options = std::make_shared<ConsumeOptions>();
+  command->add_option("TOPIC", options->topic, "Topic, as `millrace topics` lists it")->required();
+  command
+      ->add_option(
+          "--from", options->from,
+          "Where to begin: earliest, latest, an offset, a time (2026-05-01T12:00:00Z) or milliseconds since "
+          "1970 (numbers from 10^12 on)")
+      ->capture_default_str();
+  command->add_flag("-f,--follow", options->follow, "Go on with rows as they come, until Ctrl-C");
+  command->add_option("-n,--limit", options->limit, "End after so many rows")->check(CLI::PositiveNumber);
+  command->add_option("--format", options->format, "json or debezium")
+      ->check(CLI::IsMember({"json", "debezium"}))
+      ->capture_default_str();
+  add_remote(*command, options->remote);
+  command->callback([options, &chosen] {
+    chosen = [options](Console& console) { return consume_command(*options, console); };
+  });
+}
+
+void add_dead_letters(CLI::App& app, Chosen& chosen) {
+  auto* command =
+      add_command(app, "dead-letters", "List the rows a sink could not apply and has parked",
+                  "  millrace dead-letters cache\n  millrace dead-letters cache --from 100 --json\n");
+  const auto options = std::make_shared<DeadLettersOptions>();
+  command->add_option("CONNECTOR", options->connector, "Name of a sink")->required();
+  command->add_option("--from", options->from, "First id")->capture_default_str();
+  command->add_option("-n,--limit", options->limit, "At most so many, 1000 at once")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command->add_flag("--json", options->json, "For scripts");
+  add_remote(*command, options->remote);
+  command->callback([options, &chosen] {
+    chosen = [options](Console& console) { return dead_letters_command(*options, console); };
+  });
+}
+
+void add_explain(CLI::App& app, Specs specs, Chosen& chosen) {
+  auto* command = add_command(app, "explain", "Say what an option means, what it expects and its default",
+                              "  millrace explain snapshot.mode\n  millrace explain indexes.flights.prefix\n"
+                              "  millrace explain 'slot.*' --kind postgres\n  millrace explain\n");
+  const auto options = std::make_shared<ExplainOptions>();
+  command->add_option("OPTION", options->option, "Its name; without one all are listed");
+  command->add_option("--kind", options->kind, "Only of this kind of connector, or `file`");
+  command->callback([options, specs, &chosen] {
+    chosen = [options, specs](Console& console) { return explain_command(*options, specs, console); };
+  });
+}
+
+void add_docs(CLI::App& app, Specs specs, Chosen& chosen) {
+  auto* command =
+      add_command(app, "docs", "Write the pages on all options", "  millrace docs --out docs/connectors\n");
+  const auto options = std::make_shared<DocsOptions>();
+  command->add_option("--out", options->out, "Folder")->required();
+  command->add_flag("--check", options->check, "Write nothing; fail when a page is not up to date");
+  command->callback([options, specs, &chosen] {
+    chosen = [options, specs](Console& console) { return docs_command(*options, specs, console); };
+  });
+}
+
+}  // namespace
+
+int run_app(int argc, const char* const* argv, std::span<const ConnectorSpec* const> specs) {
+  // A reader that goes away is seen by its write failing, also on sockets.
+  std::signal(SIGPIPE, SIG_IGN);
+  const std::string version = "millrace " + std::string(program_version());
+  CLI::App app("Captures the changes of databases and keeps other systems in step.", "millrace");
+  app.set_version_flag("--version", version);
+  app.require_subcommand(1);
+  app.footer(kExitCodes);
+  Chosen chosen;
+  add_run(app, specs, chosen);
+  add_check(app, specs, chosen);
+  add_status(app, chosen);
+  add_topics(app, chosen);
+  add_consume(app, chosen);
+  add_dead_letters(app, chosen);
+  add_explain(app, specs, chosen);
+  add_docs(app, specs, chosen);
+  app.add_subcommand("version", "Print the version")->callback([&chosen, version] {
+    chosen = [version](Console& console) {
+      console.print(version + "\n");
+      return ExitCode::kOk;
+    };
+  });
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? static_cast<int>(ExitCode::kOk) : static_cast<int>(ExitCode::kUsage);
+  }
+  Console console;
+  return static_cast<int>(chosen(console));
+}
+
+}  // namespace millrace

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "base/logging.h"
+#include "cli/console.h"
+#include "cli/exit_code.h"
+#include "cli/remote.h"
+#include "connect/spec.h"
+
+namespace millrace {
+
+/// One function a command; app.cc maps the command line to them.
+
+using Specs = std::span<const ConnectorSpec* const>;
+
+struct RunOptions {
+  std::string file;
+  LogLevel log_level = LogLevel::kInfo;
+  LogFormat log_format = LogFormat::kText;
+};
+/// Runs until a signal comes.
+[[nodiscard]] ExitCode run_command(const RunOptions& options, Specs specs, Console& console);
+
+struct CheckOptions {
+  std::string file;
+  bool json = false;
+};
+[[nodiscard]] ExitCode check_command(const CheckOptions& options, Specs specs, Console& console);
+
+struct StatusOptions {
+  RemoteOptions remote;
+  bool json = false;
+  bool watch = false;
+};
+[[nodiscard]] ExitCode status_command(const StatusOptions& options, Console& console);
+
+struct TopicsOptions {
+  RemoteOptions remote;
+  bool json = false;
+};
+[[nodiscard]] ExitCode topics_command(const TopicsOptions& options, Console& console);
+
+struct ConsumeOptions {
+  RemoteOptions remote;
+  std::string topic;
+  std::string from = "earliest";
+  std::string format = "json";
+  std::uint64_t limit = 0;  ///< 0: no limit
+  bool follow = false;
+};
+[[nodiscard]] ExitCode consume_command(const ConsumeOptions& options, Console& console);
+
+struct DeadLettersOptions {
+  RemoteOptions remote;
+  std::string connector;
+  std::uint64_t from = 0;
+  std::uint64_t limit = 100;
+  bool json = false;
+};
+[[nodiscard]] ExitCode dead_letters_command(const DeadLettersOptions& options, Console& console);
+
+struct ExplainOptions {
+  std::string option;  ///< empty: all of them
+  std::string kind;    ///< empty: of every kind, and of the pipeline file
+};
+[[nodiscard]] ExitCode explain_command(const ExplainOptions& options, Specs specs, Console& console);
+
+struct DocsOptions {
+  std::string out;
+  bool check = false;  ///< only say whether the pages there are right
+};
+[[nodiscard]] ExitCode docs_command(const DocsOptions& options, Specs specs, Console& console);
+
+}  // namespace millrace

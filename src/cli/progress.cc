@@ -1,0 +1,66 @@
+#include "cli/progress.h"
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "cli/table.h"
+
+namespace millrace {
+namespace {
+
+constexpr std::size_t kBarWidth = 20;
+
+std::string snapshot_part(const SnapshotProgress& snapshot, bool with_bar) {
+  std::string out = " " + snapshot.table;
+  if (snapshot.tables_total > 1)
+    out += fmt::format(" (table {} of {})", snapshot.tables_done + 1, snapshot.tables_total);
+  if (snapshot.rows_estimated > 0) {
+    const double share =
+        static_cast<double>(snapshot.rows_done) / static_cast<double>(snapshot.rows_estimated);
+    out += fmt::format(" {}{:.0f} %", with_bar ? bar(share, kBarWidth) + " " : "",
+                       share > 1 ? 100.0 : share * 100);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string Progress::part(const ConnectorView& one, std::int64_t now_us, bool with_bar) {
+  Seen& seen = seen_[one.name];
+  if (seen.at_us > 0 && now_us > seen.at_us) {
+    const auto rows = static_cast<double>(one.rows - seen.rows);
+    seen.rate = rows < 0 ? 0 : rows * 1e6 / static_cast<double>(now_us - seen.at_us);
+  }
+  seen.rows = one.rows;
+  seen.at_us = now_us;
+  std::string out = fmt::format("{}: {}", one.name, one.state);
+  if (one.snapshot.active) out += snapshot_part(one.snapshot, with_bar);
+  out += fmt::format(", {} rows", grouped(one.rows < 0 ? 0 : static_cast<std::uint64_t>(one.rows)));
+  if (seen.rate >= 0.5) out += fmt::format(" ({}/s)", grouped(static_cast<std::uint64_t>(seen.rate + 0.5)));
+  if (one.lag_ms >= 0) out += ", lag " + human_duration(one.lag_ms * 1000);
+  if (one.dead_letters > 0) out += fmt::format(", {} dead letters", one.dead_letters);
+  if (one.errors > 0) out += fmt::format(", {} errors", one.errors);
+  return out;
+}
+
+std::string Progress::line(const std::vector<ConnectorView>& connectors, std::int64_t now_us) {
+  std::string out;
+  for (const ConnectorView& one : connectors) out += (out.empty() ? "" : " | ") + part(one, now_us, true);
+  return out.empty() ? "no connectors" : out;
+}
+
+std::optional<std::string> Progress::plain_line(const std::vector<ConnectorView>& connectors,
+                                                std::int64_t now_us) {
+  std::string state;
+  for (const ConnectorView& one : connectors) {
+    state +=
+        fmt::format("{}={}/{}/{}/{};", one.name, one.state, one.rows, one.errors, one.snapshot.rows_done);
+  }
+  if (state == last_state_) return std::nullopt;
+  last_state_ = state;
+  std::string out;
+  for (const ConnectorView& one : connectors) out += (out.empty() ? "" : " | ") + part(one, now_us, false);
+  return out;
+}
+
+}  // namespace millrace

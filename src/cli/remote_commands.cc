@@ -1,0 +1,144 @@
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "cli/commands.h"
+#include "cli/views.h"
+
+namespace millrace {
+namespace {
+
+constexpr std::int64_t kWatchEveryUs = 1'000'000;
+constexpr std::uint64_t kRowsAtOnce = 5000;
+constexpr std::int64_t kFollowWaitMs = 20'000;
+
+ExitCode wrong_usage(Console& console, const Error& error) {
+  console.complain(error);
+  return ExitCode::kUsage;
+}
+
+/// Asks once and prints: the JSON as it came, or what `show` makes of it.
+template <typename Show>
+ExitCode ask_and_print(const RemoteOptions& where, const std::string& path, bool json, Console& console,
+                       const Show& show) {
+  const auto address = remote_address(where);
+  if (!address) return wrong_usage(console, address.error());
+  Remote remote(*address, console);
+  HttpAnswer answer;
+  if (const ExitCode code = remote.get(path, answer); code != ExitCode::kOk) return code;
+  if (json) {
+    console.print(answer.body);
+    return ExitCode::kOk;
+  }
+  const Result<std::string> text = show(answer.body);
+  if (!text) {
+    console.complain(text.error());
+    return ExitCode::kFailed;
+  }
+  console.print(*text);
+  return ExitCode::kOk;
+}
+
+Result<std::string> show_status(std::string_view body) {
+  auto connectors = parse_status(body);
+  if (!connectors) return std::move(connectors).error();
+  return status_table(*connectors);
+}
+
+ExitCode watch_status(const StatusOptions& options, Console& console) {
+  const auto address = remote_address(options.remote);
+  if (!address) return wrong_usage(console, address.error());
+  Remote remote(*address, console);
+  SystemClock clock;
+  while (!console.reader_gone()) {
+    HttpAnswer answer;
+    if (const ExitCode code = remote.get("/api/v1/status", answer); code != ExitCode::kOk) return code;
+    if (options.json) {
+      console.print(answer.body);
+    } else {
+      const auto text = show_status(answer.body);
+      if (!text) return wrong_usage(console, text.error());
+      console.clear_screen();
+      console.print(*text);
+    }
+    clock.sleep_until(clock.now_us() + kWatchEveryUs);
+  }
+  return ExitCode::kOk;
+}
+
+/// Header `name` of an answer as a number; nothing when the peer is no millrace.
+std::optional<std::uint64_t> number_in(const HttpAnswer& answer, const std::string& name) {
+  return parse_uint64(answer.header(name));
+}
+
+}  // namespace
+
+ExitCode status_command(const StatusOptions& options, Console& console) {
+  if (options.watch) return watch_status(options, console);
+  return ask_and_print(options.remote, "/api/v1/status", options.json, console, show_status);
+}
+
+ExitCode topics_command(const TopicsOptions& options, Console& console) {
+  return ask_and_print(options.remote, "/api/v1/topics", options.json, console,
+                       [](std::string_view body) -> Result<std::string> {
+                         auto topics = parse_topics(body);
+                         if (!topics) return std::move(topics).error();
+                         return topics_table(*topics);
+                       });
+}
+
+ExitCode dead_letters_command(const DeadLettersOptions& options, Console& console) {
+  const std::string path = "/api/v1/connectors/" + percent_encode(options.connector) +
+                           "/dead-letters?from=" + std::to_string(options.from) +
+                           "&limit=" + std::to_string(options.limit);
+  return ask_and_print(options.remote, path, options.json, console,
+                       [](std::string_view body) -> Result<std::string> {
+                         auto letters = parse_dead_letters(body);
+                         if (!letters) return std::move(letters).error();
+                         return dead_letters_table(*letters);
+                       });
+}
+
+ExitCode consume_command(const ConsumeOptions& options, Console& console) {
+  const auto address = remote_address(options.remote);
+  if (!address) return wrong_usage(console, address.error());
+  Remote remote(*address, console);
+  const std::string path =
+      "/api/v1/topics/" + percent_encode(options.topic) + "/rows?format=" + options.format;
+  std::string from = options.from;
+  std::uint64_t left = options.limit;
+  std::optional<std::uint64_t> end;  // where the topic ended when we came: without --follow, no further
+  for (bool at_end = false;;) {
+    std::uint64_t rows = options.limit == 0 ? kRowsAtOnce : std::min(left, kRowsAtOnce);
+    if (!options.follow && end) {
+      if (const auto at = parse_uint64(from); at && *at < *end) rows = std::min(rows, *end - *at);
+    }
+    // Waits only where there was nothing more: what is there already comes at once.
+    const std::int64_t wait_ms = options.follow && at_end ? kFollowWaitMs : 0;
+    HttpAnswer answer;
+    const ExitCode code =
+        remote.get(path + "&from=" + percent_encode(from) + "&limit=" + std::to_string(rows) +
+                       "&wait_ms=" + std::to_string(wait_ms),
+                   answer, wait_ms + 30'000);
+    if (code != ExitCode::kOk) return code;
+    const auto next = number_in(answer, "Millrace-Next-Offset");
+    if (!end) end = number_in(answer, "Millrace-End-Offset");
+    if (!next || !end) return wrong_usage(console, stop_error("the answer is not one of millrace"));
+    console.print(answer.body);
+    if (console.reader_gone()) return ExitCode::kOk;
+    const auto came = static_cast<std::uint64_t>(std::ranges::count(answer.body, '\n'));
+    if (options.limit != 0) {
+      left -= std::min(left, came);
+      if (left == 0) return ExitCode::kOk;
+    }
+    if (!options.follow && (came == 0 || *next >= *end)) return ExitCode::kOk;
+    at_end = came == 0;
+    from = std::to_string(*next);
+  }
+}
+
+}  // namespace millrace

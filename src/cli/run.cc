@@ -1,0 +1,108 @@
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/failpoint.h"
+#include "base/metrics.h"
+#include "cli/check.h"
+#include "cli/commands.h"
+#include "cli/progress.h"
+#include "cli/signals.h"
+#include "connect/pipeline.h"
+#include "control/pipeline_host.h"
+#include "log/memory/memory_log.h"
+#include "log/rocks/rocks_log.h"
+
+namespace millrace {
+namespace {
+
+constexpr std::int64_t kRefreshMs = 250;
+constexpr std::int64_t kPlainMs = 5000;
+
+/// What a run stands on; outlives log and host.
+struct Ground {
+  Ground(LogLevel level, LogFormat format) : logger(level, format) {}
+  SystemClock clock;
+  Logger logger;
+  Metrics metrics;
+  FailPoints failpoints;
+  MemoryDisk memory;
+};
+
+Result<std::unique_ptr<Log>> open_log(const Pipeline& pipeline, Ground& ground) {
+  if (pipeline.global.text("log.kind") == "memory") {
+    return open_memory_log(ground.memory, {}, ground.clock, ground.logger, ground.metrics, ground.failpoints);
+  }
+  RocksLogOptions options;
+  options.directory = pipeline.log_dir();
+  return open_rocks_log(options, ground.clock, ground.logger, ground.metrics, ground.failpoints);
+}
+
+/// Tells what `check` finds. False: there is no use in starting.
+bool look_first(const Pipeline& pipeline, Console& console) {
+  const std::vector<Checked> findings = check_pipeline(pipeline);
+  const std::string text = findings_text(findings, false);
+  if (!text.empty()) console.print(text);
+  if (!has_lasting_error(findings)) return true;
+  console.complain("not started: see the errors above; `millrace check` shows everything that was looked at");
+  return false;
+}
+
+std::vector<ConnectorView> views(const PipelineHost& host) {
+  std::vector<ConnectorView> out;
+  for (const ConnectorStatus& one : host.status()) out.push_back(view_of(one));
+  return out;
+}
+
+/// Shows how it goes until a stop signal comes.
+void watch(const PipelineHost& host, StopSignals& signals, Clock& clock, Console& console) {
+  Progress progress;
+  const std::int64_t every_ms = console.is_terminal() ? kRefreshMs : kPlainMs;
+  while (!signals.wait(every_ms)) {
+    if (console.is_terminal()) {
+      console.refresh(progress.line(views(host), clock.now_us()));
+    } else if (const auto line = progress.plain_line(views(host), clock.now_us())) {
+      console.print(*line + "\n");
+    }
+  }
+  console.clear_line();
+}
+
+ExitCode failed(Console& console, const Error& error) {
+  console.complain(error);
+  return ExitCode::kFailed;
+}
+
+}  // namespace
+
+ExitCode run_command(const RunOptions& options, Specs specs, Console& console) {
+  const auto pipeline = load_pipeline(options.file, specs);
+  if (!pipeline) {
+    console.complain(pipeline.error().message);
+    return ExitCode::kUsage;
+  }
+  Ground ground(options.log_level, options.log_format);
+  if (const char* points = std::getenv("MILLRACE_FAILPOINTS")) {
+    if (const Status parsed = FailPoints::parse(points, ground.failpoints); !parsed) {
+      console.complain(parsed.error());
+      return ExitCode::kUsage;
+    }
+  }
+  if (!look_first(*pipeline, console)) return ExitCode::kCheckFailed;
+  StopSignals signals;
+  auto log = open_log(*pipeline, ground);
+  if (!log) return failed(console, log.error());
+  auto host = PipelineHost::start(*pipeline, *std::move(log),
+                                  {ground.clock, ground.logger, ground.metrics, ground.failpoints});
+  if (!host) return failed(console, host.error());
+  console.print("pipeline " + pipeline->name + " runs, HTTP at http://" + (*host)->address() + "\n");
+  watch(**host, signals, ground.clock, console);
+  (*host)->stop();
+  console.print("stopped\n");
+  return ExitCode::kOk;
+}
+
+}  // namespace millrace

@@ -1,0 +1,118 @@
+#include "control/api.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <ctime>
+#include <fstream>
+#include <optional>
+#include <utility>
+
+#include "base/text.h"
+#include "control/topic_rows.h"
+
+namespace millrace {
+namespace {
+
+constexpr std::uint64_t kMaxDeadLetters = 1000;
+
+HttpResponse json_response(int status, std::string body) {
+  body += '\n';
+  return {status, "application/json", std::move(body)};
+}
+
+HttpResponse failure(int status, const Error& error) {
+  return http_error(status, error.hint.empty() ? error.message : error.message + "; " + error.hint);
+}
+
+/// What Prometheus' own clients say about a process, under their names.
+std::string process_metrics() {
+  std::ifstream statm("/proc/self/statm");
+  std::uint64_t pages = 0;
+  std::uint64_t resident = 0;
+  statm >> pages >> resident;
+  const auto page_bytes = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  const double cpu_s = static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+  return "# HELP process_resident_memory_bytes Resident memory size in bytes.\n"
+         "# TYPE process_resident_memory_bytes gauge\n"
+         "process_resident_memory_bytes " +
+         std::to_string(resident * page_bytes) +
+         "\n# HELP process_cpu_seconds_total Total user and system CPU time spent in seconds.\n"
+         "# TYPE process_cpu_seconds_total counter\n"
+         "process_cpu_seconds_total " +
+         std::to_string(cpu_s) + "\n";
+}
+
+const ConnectorStatus* find_connector(const std::vector<ConnectorStatus>& all, std::string_view name) {
+  const auto at = std::ranges::find(all, name, &ConnectorStatus::name);
+  return at == all.end() ? nullptr : &*at;
+}
+
+HttpResponse no_connector(const std::vector<ConnectorStatus>& all, std::string_view name) {
+  std::vector<std::string_view> known;
+  for (const ConnectorStatus& one : all) known.push_back(one.name);
+  const std::string_view near = nearest_name(name, known);
+  return http_error(404, "no connector is called " + std::string(name) +
+                             (near.empty() ? std::string() : "; did you mean " + std::string(near) + "?"));
+}
+
+/// Pause, resume or restart: 202 when taken.
+HttpHandler command(const Api& api, const std::function<Status(std::string_view)>& act) {
+  return [&api, act](const HttpRequest& request) {
+    const std::string& name = request.parameters.at("name");
+    const auto all = api.status();
+    if (find_connector(all, name) == nullptr) return no_connector(all, name);
+    const Status done = act(name);
+    if (!done) return failure(409, done.error());
+    return json_response(202, "{}");
+  };
+}
+
+HttpResponse answer_dead_letters(const Api& api, const HttpRequest& request) {
+  const std::string& name = request.parameters.at("name");
+  const auto all = api.status();
+  const ConnectorStatus* connector = find_connector(all, name);
+  if (connector == nullptr) return no_connector(all, name);
+  if (connector->is_source) return http_error(400, name + " is a source; only sinks park rows");
+  const auto from = parse_uint64(request.query_value("from").value_or("0"));
+  const auto limit = parse_uint64(request.query_value("limit").value_or("100"));
+  if (!from || !limit || *limit == 0 || *limit > kMaxDeadLetters) {
+    return http_error(400, "expected from=ID and limit=N with N from 1 to 1000");
+  }
+  auto letters = api.log.dead_letters(name, *from, static_cast<std::size_t>(*limit));
+  if (!letters) return failure(500, letters.error());
+  return json_response(200, dead_letters_json(*letters));
+}
+
+HttpResponse answer_topics(const Api& api) {
+  auto topics = api.log.topics();
+  if (!topics) return failure(500, topics.error());
+  return json_response(200, topics_json(*std::move(topics)));
+}
+
+HttpResponse answer_health(const Api& api) {
+  Health health = health_of(api.status(), api.redactor);
+  return json_response(health.ok ? 200 : 503, std::move(health.json));
+}
+
+}  // namespace
+
+void add_api_routes(HttpRouter& router, const Api& api) {
+  router.add("GET", "/health", [&api](const HttpRequest&) { return answer_health(api); });
+  router.add("GET", "/metrics", [&api](const HttpRequest&) {
+    return HttpResponse{200, "text/plain; version=0.0.4", api.metrics.expose() + process_metrics()};
+  });
+  router.add("GET", "/api/v1/status", [&api](const HttpRequest&) {
+    return json_response(200, status_json(api.pipeline, api.status(), api.redactor));
+  });
+  router.add("GET", "/api/v1/topics", [&api](const HttpRequest&) { return answer_topics(api); });
+  router.add("GET", "/api/v1/topics/{topic}/rows",
+             [&api](const HttpRequest& request) { return answer_topic_rows(request, api.log, api.clock); });
+  router.add("GET", "/api/v1/connectors/{name}/dead-letters",
+             [&api](const HttpRequest& request) { return answer_dead_letters(api, request); });
+  router.add("POST", "/api/v1/connectors/{name}/pause", command(api, api.pause));
+  router.add("POST", "/api/v1/connectors/{name}/resume", command(api, api.resume));
+  router.add("POST", "/api/v1/connectors/{name}/restart", command(api, api.restart));
+}
+
+}  // namespace millrace

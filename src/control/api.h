@@ -1,0 +1,41 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "base/result.h"
+#include "control/status_json.h"
+#include "http/router.h"
+#include "log/log.h"
+#include "runtime/runtime.h"
+
+namespace millrace {
+
+/// What the HTTP interface stands on. Everything in it is thread-safe and outlives the server.
+struct Api {
+  std::string pipeline;  ///< its name
+  Log& log;
+  Clock& clock;
+  Metrics& metrics;
+  Redactor redactor;
+  std::function<std::vector<ConnectorStatus>()> status;
+  std::function<Status(std::string_view connector)> pause;
+  std::function<Status(std::string_view connector)> resume;
+  std::function<Status(std::string_view connector)> restart;
+};
+
+/// GET  /health                                       200, or 503 with reasons
+/// GET  /metrics                                      Prometheus
+/// GET  /api/v1/status                                every connector
+/// GET  /api/v1/topics                                every topic
+/// GET  /api/v1/topics/{topic}/rows                   rows, a JSON text a line; see topic_rows.h
+/// GET  /api/v1/connectors/{name}/dead-letters        ?from=ID&limit=N
+/// POST /api/v1/connectors/{name}/pause|resume|restart
+/// `api` outlives the router.
+void add_api_routes(HttpRouter& router, const Api& api);
+
+}  // namespace millrace

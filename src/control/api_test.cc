@@ -1,0 +1,241 @@
+#include "control/api.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/failpoint.h"
+#include "base/logging.h"
+#include "log/memory/memory_log.h"
+
+namespace millrace {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class ApiTest : public ::testing::Test {
+ protected:
+  ApiTest() { add_api_routes(router_, api_); }
+
+  void append(int rows, const std::string& commit) {
+    auto schema = std::make_shared<TableSchema>();
+    schema->id = 1;
+    schema->schema = "public";
+    schema->table = "t";
+    ColumnSchema column;
+    column.name = "id";
+    column.type = CellType::kInt64;
+    column.optional = false;
+    schema->columns = {column};
+    schema->key_columns = {0};
+    builder_.begin_transaction(commit, 1, clock_.wall_us());
+    for (int i = 0; i < rows; ++i) {
+      RowRecord row;
+      row.schema = builder_.schema(schema_ == nullptr ? schema_ = schema : schema_);
+      row.topic = builder_.topic("p.public.t");
+      row.after_count = 1;
+      row.transaction = builder_.transaction();
+      row.index = static_cast<std::uint32_t>(i);
+      row.first_cell = builder_.add_cells(1);
+      builder_.cell(row.first_cell) = BatchBuilder::put_word(CellType::kInt64, next_id_++);
+      builder_.add_row(row);
+    }
+    builder_.end_transaction();
+    builder_.set_received_us(clock_.wall_us());
+    const auto stream = log_->open_stream("source");
+    ASSERT_TRUE(stream);
+    const Status appended = log_->append(*stream, builder_.seal(), {0, commit, 0, ""}, {});
+    ASSERT_TRUE(appended) << appended.error().message;
+  }
+
+  HttpResponse get(const std::string& path, std::map<std::string, std::string> query = {}) {
+    HttpRequest request{.method = "GET", .path = path, .query = std::move(query)};
+    return router_.dispatch(request);
+  }
+  HttpResponse post(const std::string& path) {
+    HttpRequest request{.method = "POST", .path = path};
+    return router_.dispatch(request);
+  }
+  static std::vector<std::string> lines(const std::string& text) {
+    std::vector<std::string> out;
+    std::size_t begin = 0;
+    for (std::size_t end = text.find('\n'); end != std::string::npos; end = text.find('\n', begin)) {
+      out.push_back(text.substr(begin, end - begin));
+      begin = end + 1;
+    }
+    return out;
+  }
+
+  ManualClock clock_{1'700'000'000'000'000};
+  Logger logger_;
+  Metrics metrics_;
+  FailPoints failpoints_;
+  MemoryDisk disk_;
+  std::unique_ptr<Log> log_ = *open_memory_log(disk_, {}, clock_, logger_, metrics_, failpoints_);
+  std::vector<ConnectorStatus> status_;
+  std::vector<std::string> calls_;
+  Api api_{"shop",
+           *log_,
+           clock_,
+           metrics_,
+           Redactor({"s3cret-pw", "pw"}),
+           [this] { return status_; },
+           [this](std::string_view name) {
+             calls_.push_back("pause " + std::string(name));
+             return Status();
+           },
+           [this](std::string_view name) {
+             calls_.push_back("resume " + std::string(name));
+             return Status();
+           },
+           [](std::string_view) { return Status(stop_error("not now", "later")); }};
+  HttpRouter router_;
+  BatchBuilder builder_;
+  TableSchemaPtr schema_;
+  std::uint64_t next_id_ = 100;
+};
+
+TEST_F(ApiTest, StatusKeepsItsContract) {
+  ConnectorStatus source;
+  source.name = "shop";
+  source.kind = "postgres";
+  source.state = ConnectorState::kWaiting;
+  source.message = "login failed for s3cret-pw";
+  source.position = "0/16B3748";
+  source.lag_bytes = 5;
+  source.rows = 7;
+  status_ = {source};
+  const HttpResponse response = get("/api/v1/status");
+  EXPECT_EQ(response.status, 200);
+  EXPECT_THAT(response.body, HasSubstr(R"({"pipeline":"shop","connectors":[{"name":"shop","kind":"postgres",)"
+                                       R"("type":"source","state":"waiting for source",)"
+                                       R"x("message":"login failed for (hidden)")x"));
+  EXPECT_THAT(response.body, HasSubstr(R"("position":"0/16B3748","lag_bytes":5,"lag_ms":-1)"));
+  EXPECT_THAT(response.body, HasSubstr(R"("rows":7,"errors":0)"));
+  EXPECT_THAT(response.body, Not(HasSubstr("s3cret-pw")));
+}
+
+TEST_F(ApiTest, HealthFailsOnlyForWhatNeedsTheOperator) {
+  ConnectorStatus one;
+  one.name = "a";
+  for (const ConnectorState state :
+       {ConnectorState::kRunning, ConnectorState::kWaiting, ConnectorState::kPaused,
+        ConnectorState::kSnapshot, ConnectorState::kStarting}) {
+    one.state = state;
+    status_ = {one};
+    EXPECT_EQ(get("/health").status, 200);
+  }
+  for (const ConnectorState state : {ConnectorState::kFailed, ConnectorState::kStuck}) {
+    one.state = state;
+    one.message = "lost with s3cret-pw";
+    status_ = {ConnectorStatus{}, one};
+    const HttpResponse response = get("/health");
+    EXPECT_EQ(response.status, 503);
+    EXPECT_THAT(response.body, HasSubstr(R"("connector":"a")"));
+    EXPECT_THAT(response.body, HasSubstr("lost with (hidden)"));
+  }
+}
+
+TEST_F(ApiTest, ListsTopics) {
+  EXPECT_EQ(get("/api/v1/topics").body, "[]\n");
+  append(3, "0/1");
+  EXPECT_THAT(get("/api/v1/topics").body,
+              HasSubstr(R"([{"topic":"p.public.t","first_offset":0,"next_offset":3,"bytes":)"));
+}
+
+TEST_F(ApiTest, GivesRowsFromWhereAsked) {
+  append(3, "0/1");
+  clock_.advance_us(10'000'000);
+  append(2, "0/2");
+  const auto offsets = [&](const std::string& from, const std::string& limit = "1000") {
+    const HttpResponse response = get("/api/v1/topics/p.public.t/rows", {{"from", from}, {"limit", limit}});
+    EXPECT_EQ(response.status, 200) << response.body;
+    EXPECT_EQ(response.headers.at("Millrace-End-Offset"), "5");
+    return std::to_string(lines(response.body).size()) + " to " + response.headers.at("Millrace-Next-Offset");
+  };
+  EXPECT_EQ(offsets("earliest"), "5 to 5");
+  EXPECT_EQ(offsets("earliest", "2"), "2 to 2");
+  EXPECT_EQ(offsets("latest"), "0 to 5");
+  EXPECT_EQ(offsets("4"), "1 to 5");
+  EXPECT_EQ(offsets("99"), "0 to 99");
+  EXPECT_EQ(offsets("1700000005000"), "2 to 5");
+  EXPECT_EQ(offsets("2023-11-14T22:13:25Z"), "2 to 5");
+  const auto rows = lines(get("/api/v1/topics/p.public.t/rows", {{"from", "3"}, {"limit", "1"}}).body);
+  ASSERT_EQ(rows.size(), 1U);
+  EXPECT_THAT(rows[0], HasSubstr(R"("offset":3)"));
+  EXPECT_THAT(rows[0], HasSubstr(R"("op":"insert")"));
+  EXPECT_THAT(rows[0], HasSubstr(R"("commit":"0/2")"));
+  EXPECT_THAT(rows[0], HasSubstr(R"("after":{"id":103})"));
+}
+
+TEST_F(ApiTest, WaitsForARowNoLongerThanAsked) {
+  append(1, "0/1");
+  const std::int64_t before_us = clock_.now_us();
+  const HttpResponse response =
+      get("/api/v1/topics/p.public.t/rows", {{"from", "latest"}, {"wait_ms", "3000"}});
+  EXPECT_EQ(response.body, "");
+  EXPECT_EQ(response.headers.at("Millrace-Next-Offset"), "1");
+  EXPECT_GE(clock_.now_us() - before_us, 3'000'000);
+  EXPECT_LT(clock_.now_us() - before_us, 3'500'000);
+}
+
+TEST_F(ApiTest, SaysWhatIsWrongWithARequest) {
+  append(1, "0/1");
+  const std::string rows = "/api/v1/topics/p.public.t/rows";
+  EXPECT_EQ(get(rows, {{"limit", "0"}}).status, 400);
+  EXPECT_EQ(get(rows, {{"limit", "10001"}}).status, 400);
+  EXPECT_EQ(get(rows, {{"from", "yesterday"}}).status, 400);
+  EXPECT_EQ(get(rows, {{"format", "xml"}}).status, 400);
+  EXPECT_EQ(get(rows, {{"wait_ms", "-1"}}).status, 400);
+  const HttpResponse missing = get("/api/v1/topics/p.public.tt/rows");
+  EXPECT_EQ(missing.status, 404);
+  EXPECT_THAT(missing.body, HasSubstr("there is no topic p.public.tt; did you mean p.public.t?"));
+}
+
+TEST_F(ApiTest, ListsDeadLetters) {
+  ConnectorStatus sink;
+  sink.name = "cache";
+  sink.is_source = false;
+  ConnectorStatus source;
+  source.name = "shop";
+  status_ = {source, sink};
+  append(2, "0/1");
+  const std::vector<Rejected> rejected = {{1, 0, 1, "p.public.t", "t:id:\"1\"", "WRONGTYPE"}};
+  ASSERT_TRUE(log_->settle("cache", *log_->latest(), rejected));
+  const HttpResponse response = get("/api/v1/connectors/cache/dead-letters");
+  EXPECT_EQ(response.status, 200);
+  EXPECT_THAT(response.body, HasSubstr(R"("at":"2023-11-14T22:13:20.000Z","topic":"p.public.t",)"
+                                       R"("target_key":"t:id:\"1\"","error":"WRONGTYPE")"));
+  EXPECT_EQ(get("/api/v1/connectors/shop/dead-letters").status, 400);
+  EXPECT_THAT(get("/api/v1/connectors/cach/dead-letters").body, HasSubstr("did you mean cache?"));
+  EXPECT_EQ(get("/api/v1/connectors/cache/dead-letters", {{"limit", "x"}}).status, 400);
+}
+
+TEST_F(ApiTest, CommandsConnectors) {
+  ConnectorStatus one;
+  one.name = "a b";
+  status_ = {one};
+  EXPECT_EQ(post("/api/v1/connectors/a%20b/pause").status, 202);
+  EXPECT_EQ(post("/api/v1/connectors/a%20b/resume").status, 202);
+  const HttpResponse refused = post("/api/v1/connectors/a%20b/restart");
+  EXPECT_EQ(refused.status, 409);
+  EXPECT_THAT(refused.body, HasSubstr("not now; later"));
+  EXPECT_EQ(post("/api/v1/connectors/nobody/pause").status, 404);
+  EXPECT_EQ(get("/api/v1/connectors/a%20b/pause").status, 405);
+  EXPECT_THAT(calls_, ::testing::ElementsAre("pause a b", "resume a b"));
+}
+
+TEST_F(ApiTest, ExposesMetrics) {
+  metrics_.counter("millrace_test_total", "A test.", {}).add(3);
+  const HttpResponse response = get("/metrics");
+  EXPECT_THAT(response.body, HasSubstr("millrace_test_total 3\n"));
+  EXPECT_THAT(response.body, HasSubstr("process_resident_memory_bytes "));
+  EXPECT_THAT(response.content_type, HasSubstr("text/plain"));
+}
+
+}  // namespace
+}  // namespace millrace
