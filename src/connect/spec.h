@@ -23,6 +23,9 @@ struct Finding {
   std::string subject;  ///< e.g. `wal_level`, `table public.flights`
   std::string message;
   std::string fix;
+  /// Of an error: it may go away without the operator (a server that restarts, a slot still held by a dead
+  /// connection), so `run` starts all the same and the connector waits.
+  bool may_heal = false;
 };
 
 /// Everything the program knows about a kind of connector. A new connector is a folder that defines one of

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/text.h"
-#include "control/record_text.h"
 #include "control/start_point.h"
+#include "format/change_json.h"
 
 namespace millrace {
 namespace {
@@ -19,10 +19,12 @@ constexpr std::size_t kRowsAtOnce = 500;
 constexpr std::uint64_t kMaxWaitMs = 60'000;
 constexpr std::int64_t kWaitStepUs = 100'000;  // so that a stop is noticed
 
+using Form = ChangeJsonWriter::Form;
+
 struct Query {
   StartPoint from;
   std::size_t limit = 1000;
-  RecordFormat format = RecordFormat::kJson;
+  Form form = Form::kPlain;
   std::int64_t wait_us = 0;
 };
 
@@ -35,9 +37,9 @@ Result<Query> parse(const HttpRequest& request) {
   if (!limit || *limit == 0 || *limit > kMaxRows)
     return stop_error("limit: expected a number from 1 to 10000");
   query.limit = static_cast<std::size_t>(*limit);
-  const auto format = parse_record_format(request.query_value("format").value_or("json"));
-  if (!format) return stop_error("format: expected json or debezium");
-  query.format = *format;
+  const std::string format = request.query_value("format").value_or("json");
+  if (format != "json" && format != "debezium") return stop_error("format: expected json or debezium");
+  query.form = format == "json" ? Form::kPlain : Form::kDebezium;
   const auto wait_ms = parse_uint64(request.query_value("wait_ms").value_or("0"));
   if (!wait_ms || *wait_ms > kMaxWaitMs) return stop_error("wait_ms: expected a number from 0 to 60000");
   query.wait_us = static_cast<std::int64_t>(*wait_ms) * 1000;
@@ -74,13 +76,14 @@ Result<std::uint64_t> resolve(const StartPoint& from, const TopicInfo& topic, Lo
 /// Rows from `offset` on as lines; `offset` moves behind the last of them.
 Status append_rows(const Query& query, const std::string& topic, Log& log, std::uint64_t& offset,
                    std::string& out) {
+  ChangeJsonWriter writer(query.form);
   std::size_t rows = 0;
   while (rows < query.limit && out.size() < kMaxBytes) {
     auto found = log.read_topic(topic, offset, std::min(query.limit - rows, kRowsAtOnce), 0);
     if (!found) return std::move(found).error();
     if (found->empty()) break;
     for (const TopicRow& row : *found) {
-      MILLRACE_TRY(append_record(out, topic, row, query.format));
+      MILLRACE_TRY(writer.append(out, *row.batch, row.row, row.offset));
       out += '\n';
       offset = row.offset + 1;
       ++rows;

@@ -11,12 +11,12 @@ namespace millrace {
 
 /// A request as a handler sees it; everything is decoded.
 struct HttpRequest {
-  std::string method;                             ///< `GET`, `POST`...
-  std::string path;                               ///< as sent, still percent-encoded, without the query
-  std::map<std::string, std::string> parameters;  ///< parts of the path that the route names
-  std::map<std::string, std::string> query;       ///< the first value of each name
-  std::string body;
-  std::stop_token stop;  ///< the server is going down: answer within 100 ms
+  std::string method{};                             ///< `GET`, `POST`...
+  std::string path{};                               ///< as sent, still percent-encoded, without the query
+  std::map<std::string, std::string> parameters{};  ///< parts of the path that the route names
+  std::map<std::string, std::string> query{};       ///< the first value of each name
+  std::string body{};
+  std::stop_token stop{};  ///< the server is going down: answer within 100 ms
 
   [[nodiscard]] std::optional<std::string> query_value(const std::string& name) const {
     const auto at = query.find(name);
