@@ -68,7 +68,8 @@ def documents(client: redis.Redis, pattern: str) -> dict[str, Any]:
         for key in keys[begin:begin + 500]:
             pipe.execute_command("JSON.GET", key)
         for key, text in zip(keys[begin:begin + 500], pipe.execute(), strict=True):
-            found[key] = json.loads(text, parse_float=str) if isinstance(text, str) else text
+            if text is not None:  # deleted since the scan
+                found[key] = json.loads(text, parse_float=str) if isinstance(text, str) else text
     return found
 
 

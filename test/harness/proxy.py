@@ -51,6 +51,12 @@ class Proxy:
         self._listener.close()
         self.cut()
 
+    @property
+    def active(self) -> int:
+        """How many connections are there just now."""
+        with self._lock:
+            return len(self._pairs)
+
     def cut(self, reset: bool = True) -> None:
         """Ends every connection there is; new ones are let through unless `refuse` is on."""
         with self._lock:

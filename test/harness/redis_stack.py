@@ -50,7 +50,7 @@ class RedisServer:
         raise RuntimeError(f"Redis Stack does not start:\n{(self.root / 'log').read_text(errors='replace')[-2000:]}")
 
     def client(self, **more: Any) -> redis.Redis:
-        return redis.Redis(port=self.port, decode_responses=True, socket_timeout=30, **more)
+        return redis.Redis(port=self.port, protocol=2, decode_responses=True, socket_timeout=30, **more)
 
     @property
     def pid(self) -> int:

@@ -113,7 +113,7 @@ def shop(make: MakeMillrace, database: Database, redis_server: RedisServer) -> C
     def factory(tables: str = INCLUDE, postgres: dict[str, Any] | None = None, redis: dict[str, Any] | None = None,
                 more: Settings | None = None) -> Millrace:
         return make({"source": database.settings(tables) | (postgres or {}),
-                     "cache": redis_settings(redis_server.uri) | (redis or {})}, more)
+                     "cache": redis_settings(redis_server.uri, **(redis or {}))}, more)
 
     return factory
 
@@ -133,6 +133,15 @@ class SmallDisk:
 
     def grow(self, size: str) -> None:
         subprocess.run(["mount", "-o", f"remount,size={size}", str(self.path)], check=True)
+
+    def fill(self) -> None:
+        """Somebody else's file takes every byte there is."""
+        with contextlib.suppress(OSError), open(self.path / "of-somebody-else", "wb", buffering=0) as file:
+            while file.write(b"\0" * 65536) == 65536:
+                pass
+
+    def unfill(self) -> None:
+        (self.path / "of-somebody-else").unlink()
 
 
 @contextlib.contextmanager

@@ -116,9 +116,9 @@ def test_killed_in_a_snapshot_that_the_sink_has_seen(shop: Shop, database: Datab
     """The first attempt's rows are in Redis before the crash; those gone from the source since must go there too."""
     database.script("create table s (id int primary key, v text); create table z (id int primary key);"
                     "insert into s select i, 'v' from generate_series(1, 2000) as i;"
-                    "insert into z select generate_series(1, 20000);")
+                    "insert into z select generate_series(1, 200000);")
     millrace = shop("public.s,public.z", postgres={"snapshot.mode": "initial"}, more=SMALL)
-    millrace.start("postgres.in_snapshot=kill@300", wait=False)
+    millrace.start("postgres.in_snapshot=kill@4000", wait=False)
     assert millrace.wait_exit(60) == -signal.SIGKILL, millrace.tail()
     assert client.dbsize() > 500, "the sink had not seen enough for this test to mean anything"
     database.script("""delete from s where id % 2 = 0; delete from z where id <= 100;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import redis
@@ -9,51 +10,80 @@ from conftest import small_disk
 
 from harness.load import PUBLISHED, Load
 from harness.millrace import Millrace
-from harness.oracle import settle_and_compare
+from harness.oracle import assert_log_exact, settle_and_compare
 from harness.postgres import Database
 from harness.waiting import wait_until
 
 Shop = Callable[..., Millrace]
+# 120 MB of values that do not compress
+FILL = """insert into load_c select i, i,
+  (select string_agg(md5((i * 100 + j)::text), '') from generate_series(1, 60) as j)
+  from generate_series(1000001, 1060000) as i"""
 
 
-def test_full_disk(shop: Shop, database: Database, client: redis.Redis, load: Load) -> None:
-    """Intake stops with a clear state, nothing acknowledged is lost, and it goes on by itself once there is room."""
+def wait_held(millrace: Millrace) -> str:
+    """Waits until intake has stopped; gives the source's status."""
+    def held() -> str:
+        status = millrace.status().get("source", {})
+        return str(status) if status.get("state") not in ("running", "starting", None) else ""
+
+    return wait_until(held, "intake stops", 40, context=lambda: f"{millrace.topics()}\n{millrace.tail()}")
+
+
+def test_nearly_full_disk(shop: Shop, database: Database, client: redis.Redis, load: Load) -> None:
+    """Intake stops with a clear state long before the disk is full, and goes on by itself once there is room."""
     database.make_slot(PUBLISHED)
     millrace = shop()
-    with small_disk(millrace.log_directory, "48m") as disk:
+    with small_disk(millrace.log_directory, "290m") as disk:  # 256 MB are to stay free
         try:
             millrace.start()
             load.run(20)
-            for _ in range(20):
-                load.transaction(statements=2000)
-            status: dict[str, object] = {}
+            database.script(FILL)
+            status = wait_held(millrace).lower()
+            assert "disk" in status or "space" in status, f"the state says why: {status}"
+            free = os.statvfs(disk.path).f_bavail * os.statvfs(disk.path).f_bsize
+            assert free > 100e6, "it stops long before the disk is full"
+            disk.grow("2g")
+            settle_and_compare(millrace, database, client, load, 1, exact=False)
+            assert_log_exact(millrace, load, ["load_a", "load_b"])
+        finally:
+            millrace.close()
 
-            def held() -> bool:
-                status.clear()
-                status.update(millrace.status().get("source", {}))
-                return status.get("state") not in ("running", "starting", "", None)
 
-            wait_until(held, "intake stops", 40, context=lambda: f"{millrace.topics()}\n{millrace.tail()}")
-            assert "disk" in str(status).lower() or "space" in str(status).lower(), f"the state says why: {status}"
+def test_full_disk(shop: Shop, database: Database, client: redis.Redis, load: Load) -> None:
+    """Another program takes the last byte while we write: nothing acknowledged is lost, nothing is twice."""
+    database.make_slot(PUBLISHED)
+    millrace = shop()
+    with small_disk(millrace.log_directory, "600m") as disk:
+        try:
+            millrace.start()
+            load.run_in_thread(pause_s=0.001)
+            wait_until(lambda: len(load.expected) > 500, "some load", 20)
+            disk.fill()
+            status = wait_held(millrace).lower()
+            assert "disk" in status or "space" in status, f"the state says why: {status}"
+            load.stop()
             assert millrace.running()
-            disk.grow("1g")
+            disk.unfill()
+            load.run(20)
             settle_and_compare(millrace, database, client, load, 1)
         finally:
+            load.close()
             millrace.close()
 
 
 def test_killed_on_a_full_disk(shop: Shop, database: Database, client: redis.Redis, load: Load) -> None:
     database.make_slot(PUBLISHED)
     millrace = shop()
-    with small_disk(millrace.log_directory, "48m") as disk:
+    with small_disk(millrace.log_directory, "600m") as disk:
         try:
             millrace.start()
-            for _ in range(20):
-                load.transaction(statements=2000)
-            wait_until(lambda: millrace.state("source") not in ("running", "starting", ""), "intake stops", 40,
-                       context=lambda: f"{millrace.topics()}\n{millrace.tail()}")
+            load.run(50)
+            disk.fill()
+            load.run(50)
+            wait_held(millrace)
             millrace.kill()
-            disk.grow("1g")
+            disk.unfill()
             millrace.start()
             settle_and_compare(millrace, database, client, load, 1)
         finally:

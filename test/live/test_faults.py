@@ -117,6 +117,7 @@ def test_redis_out_of_memory(own_redis: RedisServer, make: MakeMillrace, databas
     database.script("create table s (id int primary key, v text);")
     millrace = make({"source": database.settings("public.s"), "cache": redis_settings(own_redis.uri)})
     millrace.start()
+    millrace.wait_state("source", "running")
     millrace.wait_state("cache", "running")
     client = own_redis.client()
     client.config_set("maxmemory", client.info("memory")["used_memory"] + 2_000_000)
@@ -132,6 +133,7 @@ def test_redis_out_of_memory(own_redis: RedisServer, make: MakeMillrace, databas
 def test_a_key_of_another_type_is_parked(shop: Shop, database: Database, client: redis.Redis) -> None:
     database.script("create table s (id int primary key, v text);")
     millrace = shop("public.s").start()
+    millrace.wait_state("source", "running")
     millrace.wait_state("cache", "running")
     client.lpush("s:id:2", "a list of somebody else")
     database.script("insert into s values (1, 'a'), (2, 'private-value-2'), (3, 'c');")
@@ -170,6 +172,7 @@ def test_connections_cut(link: str, shop: Shop, database: Database, client: redi
             for number in range(1, 8):
                 goal = len(load.expected) + 60 * number
                 wait_until(lambda goal=goal: len(load.expected) > goal, "some load", 20)  # type: ignore[misc]
+                wait_until(lambda: proxy.active > 0, "connected again", 20, context=millrace.tail)
                 proxy.cut(reset=number % 2 == 0)
         finally:
             load.stop()
@@ -184,8 +187,8 @@ def test_connections_half_open(link: str, shop: Shop, database: Database, client
     database.make_slot(PUBLISHED)
     with Proxy(database.server.port if link == "source" else redis_server.port) as proxy:
         millrace = shop(**through(proxy, link))
-        if link == "target":
-            millrace.connectors["cache"]["redis.socket.timeout.ms"] = "3000"
+        millrace.connectors["cache"]["redis.socket.timeout.ms"] = "3000"
+        millrace.connectors["source"]["status.update.interval.ms"] = "1000"
         millrace.start()
         load.run(20)
         settle_and_compare(millrace, database, client, load, 1)
@@ -220,7 +223,7 @@ def test_a_slow_link(shop: Shop, database: Database, client: redis.Redis, load: 
         target.latency(0.1)
         millrace = shop(postgres={"database.port": str(source.port)},
                         redis={"redis.uri": f"redis://127.0.0.1:{target.port}/0"}).start()
-        load.run(150)
+        load.run(60)
         settle_and_compare(millrace, database, client, load, 1)
 
 
@@ -246,7 +249,7 @@ def test_intake_held_back_keeps_the_connection(own_postgres: PostgresServer, mak
     own_postgres.execute("postgres", "alter system set wal_sender_timeout = '2s'", "select pg_reload_conf()")
     database.script("create table s (id int primary key, v text);")
     millrace = make({"source": database.settings("public.s")})
-    with small_disk(millrace.log_directory, "48m") as disk:
+    with small_disk(millrace.log_directory, "290m") as disk:
         millrace.start()
         millrace.wait_state("source", "running")
         database.script("insert into s select i, repeat(md5(i::text), 40) from generate_series(1, 60000) as i;")
@@ -259,7 +262,7 @@ def test_intake_held_back_keeps_the_connection(own_postgres: PostgresServer, mak
             now = database.value("select active_pid from pg_replication_slots where slot_name = %s", (database.slot,))
             assert now == pid, "the server has timed the connection out"
             time.sleep(0.2)
-        disk.grow("600m")
+        disk.grow("2g")
         millrace.wait_offset("t.public.s", 60000, 60)
     millrace.close()
 

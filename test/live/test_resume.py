@@ -115,6 +115,6 @@ def test_a_slot_in_use_is_waited_for(make: MakeMillrace, shop: Shop, database: D
 def test_a_sink_added_later_gets_all_that_the_log_has(make: MakeMillrace, shop: Shop, database: Database,
                                                       client: redis.Redis) -> None:
     millrace = captured(shop, database, client)
-    millrace.connectors["second"] = dict(millrace.connectors["cache"]) | {"target.key": "again:{id}"}
+    millrace.connectors["second"] = dict(millrace.connectors["cache"]) | {"target.key": "again:{table}:{id}"}
     millrace.start()
-    wait_until(lambda: client.exists("again:1"), "the new sink begins at the log's start", 15, context=millrace.tail)
+    wait_until(lambda: client.exists("again:s:1"), "the new sink begins at the log's start", 15, context=millrace.tail)

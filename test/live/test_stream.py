@@ -255,7 +255,7 @@ def test_hash_documents(shop: Shop, database: Database, client: redis.Redis) -> 
 def test_key_template_and_index(shop: Shop, database: Database, client: redis.Redis) -> None:
     database.script("create table flights (id bigint primary key, origin text, delay int, destination text);")
     millrace = start(shop("public.flights", redis={
-        "target.key": "flight:{id}",
+        "topics": "t.public.flights", "target.key": "flight:{id}",
         "indexes": {"flights": {"prefix": "flight:", "fields": {"origin": "TAG", "delay": "NUMERIC SORTABLE",
                                                                 "destination": "TEXT"}}}}))
     database.script("""insert into flights select i, 'AB' || i % 3, i * 10, 'Town number ' || i from generate_series(1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -26,16 +27,24 @@ def without_nulls(documents: dict[str, Any]) -> dict[str, Any]:
 
 
 def in_redis(client: redis.Redis, table: str) -> dict[str, Any]:
-    return without_nulls({key: client.json().get(key) for key in client.scan_iter(f"{table}:*", count=1000)})
+    found = {key: client.json().get(key) for key in client.scan_iter(f"{table}:*", count=1000)}
+    return without_nulls({key: one for key, one in found.items() if one is not None})  # deleted since the scan
 
 
-def differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
-    """One line for each value that is not as wanted."""
+def same_value(got: Any, want: Any, tolerance: float) -> bool:
+    if isinstance(got, float) and isinstance(want, float):
+        return math.isclose(got, want, rel_tol=tolerance, abs_tol=0.0)
+    return bool(got == want) and isinstance(got, bool) == isinstance(want, bool)
+
+
+def differences(found: dict[str, Any], wanted: dict[str, Any], tolerance: float) -> list[str]:
+    """One line for each value that is not as wanted. `tolerance` is relative and for fractions only: Redis reads some
+    numbers (1e-45) to the neighbour of the double they stand for."""
     lines = [f"{key}: {'missing' if key in wanted else 'too much'}" for key in found.keys() ^ wanted.keys()]
     for key in found.keys() & wanted.keys():
         for name in {**wanted[key], **found[key]}:
             got, want = found[key].get(name), wanted[key].get(name)
-            if got != want or isinstance(got, bool) != isinstance(want, bool):
+            if not same_value(got, want, tolerance):
                 lines.append(f"{key} {name}: {got!r}, not {want!r}")
     return sorted(lines)
 
@@ -62,14 +71,14 @@ def test_values(folder: str, way: str, shop: Shop, database: Database, client: r
     seen: list[str] = []
 
     def same() -> bool:
-        seen[:] = differences(in_redis(client, table), wanted)
+        seen[:] = differences(in_redis(client, table), wanted, 4e-16)
         return not seen
 
     wait_until(same, f"{folder} by {way}", 10,
                context=lambda: "\n".join(seen) + f"\n{millrace.status()}\n{millrace.tail()}")
     rows_in_log = fold(millrace.consume(f"t.public.{table}"), ["id"])
     in_log = without_nulls({f"{table}:id:{key[0]}": row for key, row in rows_in_log.items()})
-    assert differences(numbers_read(in_log, wanted), wanted) == [], "the log says otherwise than Redis"
+    assert differences(numbers_read(in_log, wanted), wanted, 0.0) == [], "the log says otherwise than Redis"
 
 
 def numbers_read(documents: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
