@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -27,6 +28,12 @@ struct Finding {
   /// connection), so `run` starts all the same and the connector waits.
   bool may_heal = false;
 };
+
+/// An error as a line of `check`; what the runtime would try again may heal.
+[[nodiscard]] inline Finding finding_of(std::string subject, const Error& error) {
+  return {Finding::Level::kError, std::move(subject), error.message, error.hint,
+          error.next == Next::kRetry || error.next == Next::kReconnect};
+}
 
 /// Everything the program knows about a kind of connector. A new connector is a folder that defines one of
 /// these and one line in connectors.cc.

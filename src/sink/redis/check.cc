@@ -46,7 +46,7 @@ class Checker {
     auto reply = client_.call(command);
     if (!reply) {
       gone_ = true;
-      add(Level::kError, "connection", reply.error().message, reply.error().hint);
+      findings_.push_back(finding_of("connection", reply.error()));
       return std::nullopt;
     }
     if (reply->is_error()) {
@@ -234,7 +234,7 @@ std::vector<Finding> check(const ConnectorConfig& config) {
   settings->client.reply_timeout_ms = std::min<std::int64_t>(settings->client.reply_timeout_ms, 5'000);
   SystemClock clock;
   auto client = Client::connect(settings->client, clock, {});
-  if (!client) return {{Level::kError, "connection", client.error().message, client.error().hint}};
+  if (!client) return {finding_of("connection", client.error())};
   std::vector<Finding> findings = {{Level::kOk, "connection", "Redis at " + settings->client.uri.text(), {}}};
   std::vector<Finding> more = Checker(*settings, **client, clock).run();
   findings.insert(findings.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));

@@ -26,7 +26,7 @@ class Checker {
     auto connection = Connection::open(settings_.connection, Connection::Kind::kNormal, clock_, {});
     const std::string server = settings_.connection.host + ":" + std::to_string(settings_.connection.port);
     if (!connection) {
-      add(Level::kError, "server " + server, connection.error().message, connection.error().hint);
+      findings_.push_back(finding_of("server " + server, connection.error()));
       return std::move(findings_);
     }
     connection_ = std::move(*connection);
@@ -50,7 +50,7 @@ class Checker {
                               const std::vector<std::string>& parameters = {}) {
     auto rows = connection_->query(subject, sql, parameters, kQueryTimeoutMs);
     if (!rows) {
-      add(Level::kError, subject, rows.error().message, rows.error().hint);
+      findings_.push_back(finding_of(subject, rows.error()));
       return std::nullopt;
     }
     if (rows->empty()) return std::nullopt;
@@ -92,7 +92,7 @@ class Checker {
     const std::string subject = "slot " + settings_.slot_name;
     auto slot = read_slot(*connection_, settings_.slot_name);
     if (!slot) {
-      add(Level::kError, subject, slot.error().message, slot.error().hint);
+      findings_.push_back(finding_of(subject, slot.error()));
       return true;
     }
     if (!slot->has_value()) {
