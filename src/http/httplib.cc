@@ -107,6 +107,10 @@ class Connection final : public httplib::Stream {
   std::size_t end_ = 0;
 };
 
+bool has_body(const httplib::Request& request) {
+  return request.has_header("Content-Length") || request.has_header("Transfer-Encoding");
+}
+
 /// Why a request is refused before anyone looks at it; empty: it is not. There is no login, so a page that a
 /// browser has loaded from elsewhere must not be able to use the user's access: neither by a form (Origin)
 /// nor by a name that it lets point to this machine (Host).
@@ -155,19 +159,19 @@ class HttpEngine::Impl final : private httplib::Server {
     Connection connection(handle, stop_event_);
     for (std::size_t i = 0; i < kMaxRequests && connection.wait_for_request(); ++i) {
       bool closed = false;
-      bool has_body = false;
-      const bool ok =
-          process_request(connection, i + 1 == kMaxRequests, closed, [&](httplib::Request& request) {
-            has_body = request.has_header("Content-Length") || request.has_header("Transfer-Encoding");
-          });
+      bool had_body = false;
+      const bool ok = process_request(connection, i + 1 == kMaxRequests, closed,
+                                      [&](httplib::Request& request) { had_body = has_body(request); });
       // A body may not have been read to its end, and what is left of it must not be taken for a request.
-      if (!ok || closed || has_body) break;
+      if (!ok || closed || had_body) break;
     }
     ::shutdown(handle.get(), SHUT_WR);
   }
 
  private:
   HandlerResponse before_routing(const httplib::Request& request, httplib::Response& response) {
+    // See `serve`: the client must know, or it sends its next request into a closing connection.
+    if (has_body(request)) response.set_header("Connection", "close");
     if (request.target.size() > kMaxTargetBytes) {
       send(http_error(414, "the path is too long"), response);
       return HandlerResponse::Handled;
@@ -176,10 +180,10 @@ class HttpEngine::Impl final : private httplib::Server {
       send(http_error(403, why), response);
       return HandlerResponse::Handled;
     }
-    const bool takes_body = request.method == "POST" || request.method == "PUT" ||
-                            request.method == "PATCH" ||
-                            (request.method == "DELETE" && request.has_header("Content-Length"));
-    if (takes_body) return HandlerResponse::Unhandled;
+    const std::string& method = request.method;
+    const bool may_have_body = method == "POST" || method == "PUT" || method == "PATCH" || method == "DELETE";
+    // Without either header there is no body, as RFC 9112 has it; httplib would read until the client closes.
+    if (may_have_body && has_body(request)) return HandlerResponse::Unhandled;
     answer(request, {}, response);
     return HandlerResponse::Handled;
   }

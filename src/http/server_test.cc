@@ -115,6 +115,7 @@ TEST_F(HttpServerTest, BoundsBodies) {
   HttpClient client(address());
   EXPECT_EQ(client.post("/size", std::string(1000, 'x'))->body, "1000");
   EXPECT_EQ(client.post("/size", std::string(1001, 'x'))->status, 413);
+  EXPECT_THAT(raw("POST /size HTTP/1.1\r\nHost: localhost\r\n\r\n"), ::testing::EndsWith("\r\n\r\n0"));
   std::string chunked = "POST /size HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
   for (int i = 0; i < 20; ++i) chunked += "64\r\n" + std::string(100, 'x') + "\r\n";
   EXPECT_THAT(raw(chunked + "0\r\n\r\n"), StartsWith("HTTP/1.1 413"));
