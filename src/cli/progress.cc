@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "base/text.h"
 #include "cli/table.h"
 
 namespace millrace {
@@ -37,7 +36,7 @@ std::string Progress::part(const ConnectorView& one, std::int64_t now_us, bool w
   if (one.snapshot.active) out += snapshot_part(one.snapshot, with_bar);
   out += fmt::format(", {} rows", grouped(one.rows < 0 ? 0 : static_cast<std::uint64_t>(one.rows)));
   if (seen.rate >= 0.5) out += fmt::format(" ({}/s)", grouped(static_cast<std::uint64_t>(seen.rate + 0.5)));
-  if (one.lag_ms >= 0) out += ", lag " + human_duration(one.lag_ms * 1000);
+  if (one.lag_ms >= 0) out += ", lag " + human_millis(one.lag_ms);
   if (one.dead_letters > 0) out += fmt::format(", {} dead letters", one.dead_letters);
   if (one.errors > 0) out += fmt::format(", {} errors", one.errors);
   return out;

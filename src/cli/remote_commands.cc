@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/views.h"
+#include "control/start_point.h"
 
 namespace millrace {
 namespace {
@@ -104,6 +105,9 @@ ExitCode dead_letters_command(const DeadLettersOptions& options, Console& consol
 }
 
 ExitCode consume_command(const ConsumeOptions& options, Console& console) {
+  if (const auto point = parse_start_point(options.from); !point) {
+    return wrong_usage(console, stop_error("--from: " + point.error().message));
+  }
   const auto address = remote_address(options.remote);
   if (!address) return wrong_usage(console, address.error());
   Remote remote(*address, console);

@@ -12,12 +12,14 @@ namespace {
 std::uint64_t positive(std::int64_t value) { return value < 0 ? 0 : static_cast<std::uint64_t>(value); }
 
 std::string lag_of(const ConnectorView& one) {
-  std::string out = one.lag_ms < 0 ? "-" : human_duration(one.lag_ms * 1000);
+  std::string out = one.lag_ms < 0 ? "-" : human_millis(one.lag_ms);
   if (one.lag_bytes > 0) out += " (" + human_bytes(positive(one.lag_bytes)) + ")";
   return out;
 }
 
 }  // namespace
+
+std::string human_millis(std::int64_t millis) { return millis == 0 ? "0 ms" : human_duration(millis * 1000); }
 
 ConnectorView view_of(const ConnectorStatus& status) {
   ConnectorView view;

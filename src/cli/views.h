@@ -52,6 +52,9 @@ struct DeadLetterView {
 /// `message` of an error answer; the answer itself when it has none.
 [[nodiscard]] std::string parse_error_message(std::string_view json);
 
+/// A lag for people.
+[[nodiscard]] std::string human_millis(std::int64_t millis);
+
 /// Tables for people, what is wrong below.
 [[nodiscard]] std::string status_table(const std::vector<ConnectorView>& connectors);
 [[nodiscard]] std::string topics_table(const std::vector<TopicView>& topics);
