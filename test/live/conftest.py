@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -125,32 +122,3 @@ def load(database: Database, request: pytest.FixtureRequest) -> Iterator[Load]:
     one = Load(database.connect, seed=sum(map(ord, request.node.name)))
     yield one
     one.close()
-
-
-class SmallDisk:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def grow(self, size: str) -> None:
-        subprocess.run(["mount", "-o", f"remount,size={size}", str(self.path)], check=True)
-
-    def fill(self) -> None:
-        """Somebody else's file takes every byte there is."""
-        with contextlib.suppress(OSError), open(self.path / "of-somebody-else", "wb", buffering=0) as file:
-            while file.write(b"\0" * 65536) == 65536:
-                pass
-
-    def unfill(self) -> None:
-        (self.path / "of-somebody-else").unlink()
-
-
-@contextlib.contextmanager
-def small_disk(path: Path, size: str) -> Iterator[SmallDisk]:
-    """A file system of its own at `path`, as big as said."""
-    assert os.geteuid() == 0, "mounting a small file system takes root"
-    path.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "millrace-test", str(path)], check=True)
-    try:
-        yield SmallDisk(path)
-    finally:
-        subprocess.run(["umount", "-l", str(path)], check=True)

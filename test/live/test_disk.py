@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable
 
 import redis
-from conftest import small_disk
+from conftest import MakeMillrace
+from disk import fill, small_disk, wait_held
 
 from harness.load import PUBLISHED, Load
 from harness.millrace import Millrace
@@ -15,19 +16,6 @@ from harness.postgres import Database
 from harness.waiting import wait_until
 
 Shop = Callable[..., Millrace]
-# 120 MB of values that do not compress
-FILL = """insert into load_c select i, i,
-  (select string_agg(md5((i * 100 + j)::text), '') from generate_series(1, 60) as j)
-  from generate_series(1000001, 1060000) as i"""
-
-
-def wait_held(millrace: Millrace) -> str:
-    """Waits until intake has stopped; gives the source's status."""
-    def held() -> str:
-        status = millrace.status().get("source", {})
-        return str(status) if status.get("state") not in ("running", "starting", None) else ""
-
-    return wait_until(held, "intake stops", 40, context=lambda: f"{millrace.topics()}\n{millrace.tail()}")
 
 
 def test_nearly_full_disk(shop: Shop, database: Database, client: redis.Redis, load: Load) -> None:
@@ -38,8 +26,7 @@ def test_nearly_full_disk(shop: Shop, database: Database, client: redis.Redis, l
         try:
             millrace.start()
             load.run(20)
-            database.script(FILL)
-            status = wait_held(millrace).lower()
+            status = wait_held(millrace, lambda: fill(database, "load_c", "i, text")).lower()
             assert "disk" in status or "space" in status, f"the state says why: {status}"
             free = os.statvfs(disk.path).f_bavail * os.statvfs(disk.path).f_bsize
             assert free > 100e6, "it stops long before the disk is full"
@@ -60,7 +47,7 @@ def test_full_disk(shop: Shop, database: Database, client: redis.Redis, load: Lo
             load.run_in_thread(pause_s=0.001)
             wait_until(lambda: len(load.expected) > 500, "some load", 20)
             disk.fill()
-            status = wait_held(millrace).lower()
+            status = wait_held(millrace, lambda: None).lower()
             assert "disk" in status or "space" in status, f"the state says why: {status}"
             load.stop()
             assert millrace.running()
@@ -80,8 +67,7 @@ def test_killed_on_a_full_disk(shop: Shop, database: Database, client: redis.Red
             millrace.start()
             load.run(50)
             disk.fill()
-            load.run(50)
-            wait_held(millrace)
+            wait_held(millrace, load.transaction)
             millrace.kill()
             disk.unfill()
             millrace.start()
@@ -105,10 +91,10 @@ def test_a_second_process_is_refused(shop: Shop, database: Database) -> None:
     assert first.state("source") == "running"
 
 
-def test_a_damaged_log_is_refused(shop: Shop, database: Database, client: redis.Redis) -> None:
+def test_a_damaged_log_is_refused(make: MakeMillrace, database: Database) -> None:
     """A flipped byte in the data is never read as data: the program or the connector stops with a clear word."""
     database.script("create table s (id int primary key, v text);")
-    millrace = shop("public.s", redis={"redis.uri": "redis://127.0.0.1:1/0"}).start()
+    millrace = make({"source": database.settings("public.s")}).start()
     millrace.wait_state("source", "running")
     database.script("insert into s select i, md5(i::text) from generate_series(1, 20000) as i;")
     millrace.wait_offset("t.public.s", 20000)
