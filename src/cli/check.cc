@@ -119,12 +119,6 @@ bool has_error(const std::vector<Checked>& findings) {
   return std::ranges::any_of(findings, [](const Checked& one) { return one.finding.level == Level::kError; });
 }
 
-bool has_lasting_error(const std::vector<Checked>& findings) {
-  return std::ranges::any_of(findings, [](const Checked& one) {
-    return one.finding.level == Level::kError && !one.finding.may_heal;
-  });
-}
-
 ExitCode check_command(const CheckOptions& options, Specs specs, Console& console) {
   const auto pipeline = load_pipeline(options.file, specs);
   if (!pipeline) {

@@ -23,7 +23,5 @@ struct Checked {
 [[nodiscard]] std::string findings_json(const std::vector<Checked>& findings);
 
 [[nodiscard]] bool has_error(const std::vector<Checked>& findings);
-/// True when there is an error that does not heal by itself, so that starting is of no use.
-[[nodiscard]] bool has_lasting_error(const std::vector<Checked>& findings);
 
 }  // namespace millrace

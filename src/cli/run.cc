@@ -43,10 +43,14 @@ Result<std::unique_ptr<Log>> open_log(const Pipeline& pipeline, Ground& ground) 
 
 /// Tells what `check` finds. False: there is no use in starting.
 bool look_first(const Pipeline& pipeline, Console& console) {
-  const std::vector<Checked> findings = check_pipeline(pipeline);
+  std::vector<Checked> findings = check_pipeline(pipeline);
+  for (Checked& one : findings) {
+    // A server that is only away: its connector waits for it.
+    if (one.finding.may_heal) one.finding.level = Finding::Level::kWarning;
+  }
   const std::string text = findings_text(findings, false);
   if (!text.empty()) console.print(text);
-  if (!has_lasting_error(findings)) return true;
+  if (!has_error(findings)) return true;
   console.complain("not started: see the errors above; `millrace check` shows everything that was looked at");
   return false;
 }

@@ -180,7 +180,7 @@ TEST(OptionTable, MatchesPlaceholders) {
 TEST(Printable, CutsBetweenCharacters) {
   EXPECT_EQ(printable("ab\xC3\xA4", 3), "ab...");
   EXPECT_EQ(printable("ab\xC3\xA4", 4), "ab\xC3\xA4");
-  EXPECT_EQ(printable("a\nb\x7F"), "a?b?");
+  EXPECT_EQ(printable("a\nb\x7F\x1b"), "a b??");
 }
 
 }  // namespace

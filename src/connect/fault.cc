@@ -18,7 +18,8 @@ std::string printable(std::string_view text, std::size_t limit) {
   out.reserve(text.size() + 3);
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
-    out += byte < 0x20 || byte == 0x7F ? '?' : c;
+    const bool is_space = c == '\n' || c == '\r' || c == '\t';
+    out += is_space ? ' ' : byte < 0x20 || byte == 0x7F ? '?' : c;
   }
   if (cut) out += "...";
   return out;

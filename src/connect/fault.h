@@ -30,7 +30,8 @@ class Faults {
       lines_;  // by line of the file; equal ones stay in the order they were added
 };
 
-/// `text` made fit for a terminal: control characters become `?`, more than `limit` bytes are cut with `...`.
+/// `text` made fit for a terminal: line breaks and tabs become spaces, other control characters `?`, more
+/// than `limit` bytes are cut with `...`.
 [[nodiscard]] std::string printable(std::string_view text, std::size_t limit = 120);
 
 }  // namespace millrace
