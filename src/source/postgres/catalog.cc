@@ -58,7 +58,8 @@ const std::string kTypesSql = R"(
 SELECT t.oid, n.nspname, t.typname, t.typtype, t.typbasetype, t.typtypmod,
        CASE WHEN t.typoutput = 'array_out'::regproc THEN t.typelem ELSE 0 END, t.typdelim,
        EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_type'::regclass AND d.deptype = 'e'
-               AND d.objid IN (t.oid, CASE WHEN t.typoutput = 'array_out'::regproc THEN t.typelem ELSE t.oid END))
+               AND d.objid IN (t.oid, CASE WHEN t.typoutput = 'array_out'::regproc THEN t.typelem
+    ELSE t.oid END))
 FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
 WHERE t.oid = ANY ($1::oid[]))";
 
@@ -198,6 +199,7 @@ Result<TablePtr> Catalog::resolve(const Relation& relation) {
   auto facts = read_table(connection_, relation.oid);
   if (!facts) return std::move(facts).error();
   std::vector<std::uint32_t> oids;
+  oids.reserve(relation.columns.size());
   for (const RelationColumn& column : relation.columns) oids.push_back(column.type_oid);
   types_.forget_user_types();
   MILLRACE_TRY(read_types(connection_, oids, types_));

@@ -69,6 +69,7 @@ class Keywords {
   PGconn* start() const {
     std::vector<const char*> keywords(keywords_);
     std::vector<const char*> values;
+    values.reserve(values_.size() + 1);
     for (const std::string& value : values_) values.push_back(value.c_str());
     keywords.push_back(nullptr);
     values.push_back(nullptr);
@@ -245,6 +246,7 @@ Result<QueryRows> Connection::query(std::string_view what, const std::string& sq
     static_cast<void>(collect(what));
   }
   std::vector<const char*> values;
+  values.reserve(parameters.size());
   for (const std::string& parameter : parameters) values.push_back(parameter.c_str());
   const int sent = parameters.empty()
                        ? PQsendQuery(connection_, sql.c_str())

@@ -8,7 +8,7 @@
 namespace millrace::postgres {
 namespace {
 
-using namespace std::string_literals;
+using std::string_literals::operator""s;
 using Values = std::vector<std::optional<std::string>>;
 
 std::optional<Values> read(std::string_view line, std::size_t columns) {

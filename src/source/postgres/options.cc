@@ -1,6 +1,7 @@
 #include "source/postgres/options.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -9,13 +10,10 @@ namespace {
 
 constexpr std::size_t kMaxNameBytes = 63;  // NAMEDATALEN - 1
 
-std::vector<OptionSpec> make_options() {
+std::vector<OptionSpec> connection_options() {
   using enum OptionType;
   using enum Importance;
   constexpr std::string_view kConnection = "connection";
-  constexpr std::string_view kTables = "tables";
-  constexpr std::string_view kReplication = "replication";
-  constexpr std::string_view kSnapshot = "snapshot";
   return {
       {.name = "database.hostname",
        .required = true,
@@ -74,7 +72,14 @@ std::vector<OptionSpec> make_options() {
        .doc = "How long one attempt to connect may take.",
        .minimum = 100,
        .maximum = 600000},
+  };
+}
 
+std::vector<OptionSpec> table_options() {
+  using enum OptionType;
+  using enum Importance;
+  constexpr std::string_view kTables = "tables";
+  return {
       {.name = "topic.prefix",
        .required = true,
        .importance = kHigh,
@@ -100,7 +105,14 @@ std::vector<OptionSpec> make_options() {
        .type = kPatternList,
        .group = kTables,
        .doc = "Schemas whose tables are not captured. Not together with schema.include.list."},
+  };
+}
 
+std::vector<OptionSpec> replication_options() {
+  using enum OptionType;
+  using enum Importance;
+  constexpr std::string_view kReplication = "replication";
+  return {
       {.name = "plugin.name",
        .type = kEnum,
        .default_value = "pgoutput",
@@ -168,7 +180,14 @@ std::vector<OptionSpec> make_options() {
               "connector never holds WAL back. No record is written and no table is needed for it.",
        .minimum = 100,
        .maximum = 3600000},
+  };
+}
 
+std::vector<OptionSpec> snapshot_options() {
+  using enum OptionType;
+  using enum Importance;
+  constexpr std::string_view kSnapshot = "snapshot";
+  return {
       {.name = "snapshot.mode",
        .type = kEnum,
        .default_value = "initial",
@@ -179,6 +198,15 @@ std::vector<OptionSpec> make_options() {
               "the slot's position) are captured.",
        .choices = {"initial", "no_data"}},
   };
+}
+
+std::vector<OptionSpec> make_options() {
+  std::vector<OptionSpec> out;
+  for (std::vector<OptionSpec> group :
+       {connection_options(), table_options(), replication_options(), snapshot_options()}) {
+    std::move(group.begin(), group.end(), std::back_inserter(out));
+  }
+  return out;
 }
 
 Result<PatternList> patterns(const ConnectorConfig& config, std::string_view name) {
@@ -213,8 +241,8 @@ std::string default_object_name(std::string_view connector) {
 }
 
 std::span<const OptionSpec> postgres_options() {
-  static const std::vector<OptionSpec> kOptions = make_options();
-  return kOptions;
+  static const std::vector<OptionSpec> options = make_options();
+  return options;
 }
 
 Result<TableFilter> TableFilter::make(const ConnectorConfig& config) {

@@ -9,7 +9,7 @@
 namespace millrace::postgres {
 namespace {
 
-using namespace std::string_literals;
+using std::string_literals::operator""s;
 
 /// What is parsed points into the bytes, so they are kept.
 class ProtocolTest : public ::testing::Test {

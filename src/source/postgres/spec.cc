@@ -16,7 +16,7 @@ Result<std::unique_ptr<Source>> make_source(const ConnectorConfig& config) {
 }  // namespace
 
 const ConnectorSpec& postgres_spec() {
-  static const ConnectorSpec kSpec = {
+  static const ConnectorSpec spec = {
       .kind = "postgres",
       .aliases = {"postgresql", "io.debezium.connector.postgresql.PostgresConnector"},
       .summary =
@@ -27,7 +27,7 @@ const ConnectorSpec& postgres_spec() {
       .make_sink = nullptr,
       .check = check_postgres,
   };
-  return kSpec;
+  return spec;
 }
 
 }  // namespace millrace::postgres

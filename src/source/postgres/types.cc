@@ -174,7 +174,7 @@ std::vector<std::uint16_t> catalog_key(const TableSchema& schema, const TableFac
 }
 
 std::vector<std::uint16_t> choose_key(const TableLayout& layout, const TableFacts* facts) {
-  const std::vector<std::uint16_t> from_catalog = catalog_key(layout.schema, facts);
+  std::vector<std::uint16_t> from_catalog = catalog_key(layout.schema, facts);
   if (layout.schema.identity == RowIdentity::kFull || layout.schema.identity == RowIdentity::kNothing) {
     return from_catalog;
   }

@@ -8,18 +8,18 @@
 /// The first byte chooses the type, the rest is the value's text.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
-  using namespace millrace::postgres;
+  namespace pg = millrace::postgres;
   const std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
-  ValueFormat format;
-  format.kind = static_cast<ValueKind>(data[0] % 17);
-  format.element = static_cast<ValueKind>(data[0] / 17 % 16);
+  pg::ValueFormat format;
+  format.kind = static_cast<pg::ValueKind>(data[0] % 17);
+  format.element = static_cast<pg::ValueKind>(data[0] / 17 % 16);
   millrace::BatchBuilder out;
-  ValueDecoder decoder;
+  pg::ValueDecoder decoder;
   const millrace::Cell cell = decoder.decode(format, text, out);
-  const bool fits = cell.type == cell_type(format.kind);
+  const bool fits = cell.type == pg::cell_type(format.kind);
   // What does not fit is kept as it is, and only that is.
   if (!fits && (cell.type != millrace::CellType::kText || cell.size != text.size())) __builtin_trap();
   if (fits == (decoder.unparsed() != 0)) __builtin_trap();
-  static_cast<void>(constant_default(text));
+  static_cast<void>(pg::constant_default(text));
   return 0;
 }
