@@ -30,7 +30,7 @@ struct TopicInfo {
   std::uint64_t first_offset = 0;  ///< of the oldest row still there
   std::uint64_t next_offset =
       0;  ///< of the next row to come; rows of a transaction that is not complete do not count
-  std::uint64_t bytes = 0;  ///< its share of the images still there, by rows
+  std::uint64_t bytes = 0;  ///< its share of what the batches still there take on disk, by rows
 };
 
 /// A topic's rows as `consume` reads them.
@@ -82,6 +82,11 @@ class Log {
   /// Rows, the position they stand for, schemas not seen before and state: one atomic, synced write. `batch`
   /// may be null when only the position or state moves. A full disk is kRetry; nothing of the write is then
   /// there.
+  ///
+  /// Rows of a transaction that has not ended are hidden from readers until a later append ends it
+  /// (complete_rows, or a position with another commit). With a position of another epoch they are given up:
+  /// hidden for good, their offsets used again. Rows of another transaction of the same epoch behind them are
+  /// a stop error: a fault of the source.
   [[nodiscard]] virtual Status append(StreamId stream, const BatchPtr& batch, const SourcePosition& after,
                                       std::span<const StateWrite> state) = 0;
   [[nodiscard]] virtual Result<std::map<std::string, std::string>> state(std::string_view owner) = 0;
@@ -96,7 +101,8 @@ class Log {
   /// Where the oldest rows still there begin, over all streams.
   [[nodiscard]] virtual Result<LogPosition> earliest() = 0;
   [[nodiscard]] virtual Result<LogPosition> latest() = 0;
-  /// Bytes of images between `from` and the end, and receive time of the oldest row not read (0: none).
+  /// Bytes on disk of the batches between `from` and the visible end, and receive time of the oldest (0:
+  /// none).
   struct Backlog {
     std::uint64_t bytes = 0;
     std::uint64_t batches = 0;
@@ -107,13 +113,14 @@ class Log {
   [[nodiscard]] virtual Result<std::optional<LogPosition>> settled(std::string_view sink) = 0;
   /// The sink's position and its dead letters, in one atomic, synced write. A reject with the same stream,
   /// sequence and row as one already parked for this sink replaces it: sent again, it is still one dead
-  /// letter.
+  /// letter. From its first settle on a sink is known, and retention keeps what it has not read. Let a new
+  /// one settle `earliest()` before it reads; it starts incomplete when a stream's first_sequence is not 0.
   [[nodiscard]] virtual Status settle(std::string_view sink, const LogPosition& durable,
                                       std::span<const Rejected> rejected) = 0;
   [[nodiscard]] virtual Result<std::vector<DeadLetter>> dead_letters(std::string_view sink,
                                                                      std::uint64_t from_id,
                                                                      std::size_t limit) = 0;
-  /// A sink that is gone holds nothing back any more.
+  /// A sink that is gone holds nothing back any more; its dead letters go with it.
   [[nodiscard]] virtual Status forget_sink(std::string_view sink) = 0;
 
   [[nodiscard]] virtual Result<std::vector<TopicInfo>> topics() = 0;
@@ -129,7 +136,8 @@ class Log {
   /// Drops what the policy no longer keeps; answers the bytes freed. Called now and then by the runtime.
   [[nodiscard]] virtual Result<std::uint64_t> retain(const RetentionPolicy& policy, std::int64_t wall_us) = 0;
 
-  /// Wakes every reader that waits, for a quick stop.
+  /// Ends the wait of every reader that waits now, for a quick stop; one that comes just after waits its
+  /// time.
   virtual void wake() = 0;
 };
 
