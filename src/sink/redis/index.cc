@@ -156,13 +156,19 @@ std::vector<std::string> index_differences(const IndexDefinition& wanted, const 
 
 IndexHealth index_health(const Reply& info) {
   IndexHealth health;
-  if (const Reply* failures = info.find("hash_indexing_failures")) health.failures = failures->as_integer();
   const Reply* fields = info.find("field statistics");
-  if (fields == nullptr) return health;
+  if (fields == nullptr) {
+    // Before search 2.8 there is only the total.
+    if (const Reply* all = info.find("hash_indexing_failures")) health.failures = all->as_integer();
+    return health;
+  }
+  // The total also counts each document that was removed while its indexing was due, which is no fault.
   for (const Reply& field : fields->elements) {
     const Reply* errors = field.find("Index Errors");
     const Reply* count = errors == nullptr ? nullptr : errors->find("indexing failures");
-    if (count != nullptr && count->as_integer() > 0) health.fields.push_back(text_at(field, "attribute"));
+    if (count == nullptr || count->as_integer() <= 0) continue;
+    health.failures += count->as_integer();
+    health.fields.push_back(text_at(field, "attribute"));
   }
   return health;
 }
