@@ -8,6 +8,9 @@ namespace millrace {
 namespace {
 
 constexpr std::size_t kBarWidth = 20;
+// Rows come in batches of thousands: over a shorter time a rate would jump.
+constexpr std::int64_t kRateWindowUs = 2'000'000;
+constexpr std::int64_t kFirstRateUs = 500'000;
 
 std::string snapshot_part(const SnapshotProgress& snapshot, bool with_bar) {
   std::string out = " " + snapshot.table;
@@ -24,18 +27,24 @@ std::string snapshot_part(const SnapshotProgress& snapshot, bool with_bar) {
 
 }  // namespace
 
-std::string Progress::part(const ConnectorView& one, std::int64_t now_us, bool with_bar) {
+double Progress::rate_of(const ConnectorView& one, std::int64_t now_us) {
   Seen& seen = seen_[one.name];
-  if (seen.at_us > 0 && now_us > seen.at_us) {
-    const auto rows = static_cast<double>(one.rows - seen.rows);
-    seen.rate = rows < 0 ? 0 : rows * 1e6 / static_cast<double>(now_us - seen.at_us);
+  const std::int64_t passed_us = now_us - seen.at_us;
+  if (seen.at_us == 0 || one.rows < seen.rows) {
+    seen = {one.rows, now_us, 0};
+  } else if (passed_us >= kRateWindowUs || (seen.rate == 0 && passed_us >= kFirstRateUs)) {
+    seen.rate = static_cast<double>(one.rows - seen.rows) * 1e6 / static_cast<double>(passed_us);
+    if (passed_us >= kRateWindowUs) seen = {one.rows, now_us, seen.rate};
   }
-  seen.rows = one.rows;
-  seen.at_us = now_us;
+  return seen.rate;
+}
+
+std::string Progress::part(const ConnectorView& one, std::int64_t now_us, bool with_bar) {
+  const double rate = rate_of(one, now_us);
   std::string out = fmt::format("{}: {}", one.name, one.state);
   if (one.snapshot.active) out += snapshot_part(one.snapshot, with_bar);
   out += fmt::format(", {} rows", grouped(one.rows < 0 ? 0 : static_cast<std::uint64_t>(one.rows)));
-  if (seen.rate >= 0.5) out += fmt::format(" ({}/s)", grouped(static_cast<std::uint64_t>(seen.rate + 0.5)));
+  if (rate >= 0.5) out += fmt::format(" ({}/s)", grouped(static_cast<std::uint64_t>(rate + 0.5)));
   if (one.lag_ms >= 0) out += ", lag " + human_millis(one.lag_ms);
   if (one.dead_letters > 0) out += fmt::format(", {} dead letters", one.dead_letters);
   if (one.errors > 0) out += fmt::format(", {} errors", one.errors);

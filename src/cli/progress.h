@@ -14,7 +14,7 @@ namespace millrace {
 /// a bar. Pure: time comes in. One thread.
 class Progress {
  public:
-  /// The line as of `now_us` (of a monotonic clock); rates are over the time since the last call.
+  /// The line as of `now_us` (of a monotonic clock); rates are over the last two seconds or so.
   [[nodiscard]] std::string line(const std::vector<ConnectorView>& connectors, std::int64_t now_us);
 
   /// The same as a line for a log, or nothing when neither states nor row counts have changed since the last
@@ -29,6 +29,8 @@ class Progress {
     double rate = 0;
   };
   [[nodiscard]] std::string part(const ConnectorView& one, std::int64_t now_us, bool with_bar);
+
+  [[nodiscard]] double rate_of(const ConnectorView& one, std::int64_t now_us);
 
   std::map<std::string, Seen> seen_;
   std::string last_state_;
