@@ -9,9 +9,11 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <functional>
+#include <mutex>
+#include <stdexcept>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "http/client.h"
@@ -45,9 +47,13 @@ HttpRouter test_router() {
   });
   router.add("GET", "/endless", [](const HttpRequest& request) {
     HttpResponse response;
-    response.stream = [stop = request.stop](std::string&) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-      return !stop.stop_requested();
+    response.stream = [stop = request.stop, calls = 0](std::string& chunk) mutable {
+      chunk = "begun\n";
+      if (calls++ == 0) return true;
+      std::mutex mutex;
+      std::condition_variable_any never;
+      std::unique_lock lock(mutex);
+      return never.wait(lock, stop, [] { return false; });
     };
     return response;
   });
