@@ -119,7 +119,8 @@ def event_of(table: str, record: dict[str, Any]) -> Event:
 
 def place_of(record: dict[str, Any]) -> tuple[str, int]:
     """What names a change for ever: the commit it belongs to and its index within it."""
-    return str(record["commit"]), int(record["index"])
+    source = record["source"]
+    return str(source["commit"]), int(source["index"])
 
 
 def assert_log_exact(millrace: Millrace, load: Load, tables: Sequence[str] = TABLES) -> None:

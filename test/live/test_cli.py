@@ -14,7 +14,7 @@ from conftest import MakeMillrace
 
 from harness.metrics import parse_metrics
 from harness.millrace import Millrace
-from harness.oracle import op_of
+from harness.oracle import op_of, place_of
 from harness.pipeline import redis_settings
 from harness.postgres import Database
 from harness.redis_stack import RedisServer
@@ -267,8 +267,9 @@ def test_consume(running: Millrace, database: Database) -> None:
     assert [record["offset"] for record in records] == [0, 1, 2, 3, 4]
     assert records[0]["after"] == {"id": 1, "v": "a"}
     assert records[4]["before"]["id"] == 2
-    assert records[0]["commit"] == records[1]["commit"] != records[2]["commit"]
-    assert [records[0]["index"], records[1]["index"]] == [0, 1]
+    places = [place_of(record) for record in records]
+    assert places[0][0] == places[1][0] != places[2][0]
+    assert [index for _, index in places[:2]] == [0, 1]
 
     def offsets(*arguments: str) -> list[int]:
         done = running.command("consume", "t.public.s", "--url", running.url, "--format", "json", *arguments)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import signal
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -12,7 +13,7 @@ import redis
 
 from harness.load import KEYS, PUBLISHED, Load
 from harness.millrace import Millrace
-from harness.oracle import assert_same_rows, settle_and_compare
+from harness.oracle import assert_same_rows, place_of, settle_and_compare
 from harness.postgres import Database
 from harness.waiting import DeadlinePassed, wait_until
 
@@ -110,6 +111,9 @@ def test_killed_inside_the_snapshot(passing: int, shop: Shop, database: Database
                context=lambda: f"{millrace.status()}\n{millrace.tail()}")
     for table, key in KEYS.items():
         assert_same_rows(database, client, table, key)
+        places = Counter(place_of(record) for record in millrace.consume(f"t.public.{table}"))
+        twice = [place for place, count in places.items() if count > 1]
+        assert not twice, f"{table}: {len(twice)} of {len(places)} (commit, index) more than once: {twice[:3]}"
 
 
 def test_killed_in_a_snapshot_that_the_sink_has_seen(shop: Shop, database: Database, client: redis.Redis) -> None:
