@@ -5,24 +5,29 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <mutex>
 #include <optional>
 #include <utility>
 
 namespace millrace {
 
-/// Hands items from one thread to another; bounded in bytes, and that bound is all the backpressure there is.
-/// One item larger than the bound is let through when the queue is empty, so nothing is ever too large to
-/// pass. Thread-safe. `close()` wakes both sides for good.
+/// Hands items from one thread to another; bounded in bytes and items, and that bound is all the backpressure
+/// there is. One item larger than the bound is let through when the queue is empty, so nothing is ever too
+/// large to pass. Thread-safe. `close()` wakes both sides for good.
 template <typename T>
 class BoundedQueue {
  public:
-  explicit BoundedQueue(std::size_t limit_bytes) : limit_bytes_(limit_bytes) {}
+  explicit BoundedQueue(std::size_t limit_bytes,
+                        std::size_t limit_items = std::numeric_limits<std::size_t>::max())
+      : limit_items_(limit_items), limit_bytes_(limit_bytes) {}
 
   /// False when there was no room within `wait_us` or the queue is closed; `item` is then untouched.
   bool push(T& item, std::size_t bytes, std::int64_t wait_us) {
     std::unique_lock lock(mutex_);
-    const auto has_room = [&] { return closed_ || items_.empty() || bytes_ + bytes <= limit_bytes_; };
+    const auto has_room = [&] {
+      return closed_ || items_.empty() || (bytes_ + bytes <= limit_bytes_ && items_.size() < limit_items_);
+    };
     // Without a wait the system is not asked: even a wait of nothing costs tens of microseconds.
     const bool room =
         wait_us > 0 ? room_.wait_for(lock, std::chrono::microseconds(wait_us), has_room) : has_room();
@@ -85,6 +90,7 @@ class BoundedQueue {
   }
 
  private:
+  const std::size_t limit_items_;
   std::size_t limit_bytes_;
   mutable std::mutex mutex_;
   std::condition_variable room_;

@@ -30,10 +30,15 @@ struct LogWork {
   }
 };
 
+/// How many batches may wait for the writer. A write costs a sync however small it is, so small transactions
+/// must gather in one batch while the writer is busy, not in a queue of batches with a sync each; and of
+/// large ones, one that waits is enough to keep the writer going.
+inline constexpr std::size_t kQueuedBatches = 1;
+
 /// What a source's reader and writer share: work goes down, durable positions come back. Thread-safe.
 class SourceLink {
  public:
-  explicit SourceLink(std::size_t queue_bytes) : queue_(queue_bytes) {}
+  explicit SourceLink(std::size_t queue_bytes) : queue_(queue_bytes, kQueuedBatches) {}
 
   // The reader's side.
 
