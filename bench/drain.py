@@ -32,6 +32,7 @@ class Run:
     cpu: float
     walsender_cpu: float
     peak_mb: float
+    first_row: float = 0.0  # seconds from process start until the log was seen to have a row
 
     @property
     def rate(self) -> float:
@@ -115,19 +116,21 @@ def run_millrace(server: PostgresServer, slot: str) -> Run:
         "database.user": "postgres", "database.password": "${env:MILLRACE_TEST_PGPASSWORD}",
         "database.dbname": DATABASE, "table.include.list": "public.orders", "slot.name": slot,
         "publication.name": PUBLICATION, "snapshot.mode": "no_data"}})
-    begin = time.monotonic()
+    begin, first = time.monotonic(), 0.0
     millrace.start(wait=False)
     try:
         while True:
             text = millrace.try_get("/api/v1/topics")
             now = time.monotonic()
             offset = next((one["next_offset"] for one in json.loads(text) if one["topic"] == TOPIC), 0) if text else 0
+            if offset and not first:
+                first = now - begin
             if offset >= EVENTS:
                 break
             if not millrace.running() or now - begin > 300:
                 raise RuntimeError(f"stopped at {offset} events\n{millrace.tail()}")
             time.sleep(0.05)
-        run = Run(now - begin, cpu_seconds(millrace.pid), sender.stop(), memory_mb(millrace.pid))
+        run = Run(now - begin, cpu_seconds(millrace.pid), sender.stop(), memory_mb(millrace.pid), first)
         assert offset == EVENTS, f"{offset} events instead of {EVENTS}"
         millrace.terminate()
     finally:
@@ -146,7 +149,7 @@ def main(arguments: list[str]) -> None:
         report = Report("drain", "Backlog drain, PostgreSQL -> durable log, 1.4 M events (375 MB of pgoutput)",
                         {"postgres": postgres_version(server)})
         head = f"{'round':6}{'reader':16}{'seconds':>8}{'k ev/s':>8}{'ratio':>7}{'CPU s/M':>9}" \
-               f"{'walsender CPU s/M':>19}{'peak MB':>9}"
+               f"{'walsender CPU s/M':>19}{'peak MB':>9}{'first row s':>13}"
         report.line(head)
         pairs: list[tuple[Run, Run]] = []
         for number in range(1, rounds + 1):
@@ -155,7 +158,8 @@ def main(arguments: list[str]) -> None:
             pairs.append((peer, own))
             for name, run, ratio in (("pg_recvlogical", peer, 1.0), ("millrace", own, own.rate / peer.rate)):
                 report.line(f"{number:<6}{name:16}{run.seconds:8.2f}{run.rate / 1e3:8.1f}{ratio:7.2f}"
-                            f"{run.cpu / EVENTS * 1e6:9.2f}{run.walsender_cpu / EVENTS * 1e6:19.2f}{run.peak_mb:9.1f}")
+                            f"{run.cpu / EVENTS * 1e6:9.2f}{run.walsender_cpu / EVENTS * 1e6:19.2f}{run.peak_mb:9.1f}"
+                            f"{run.first_row or float('nan'):13.2f}".replace("nan", "  -"))
         ratios = sorted(own.rate / peer.rate for peer, own in pairs)
         report.line()
         report.line(f"median ratio to pg_recvlogical {median(ratios):.2f} (min {ratios[0]:.2f}, max {ratios[-1]:.2f}); "
