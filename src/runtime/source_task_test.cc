@@ -137,9 +137,16 @@ TEST_F(SourceTaskTest, APositionWhoseRowsWereGivenUpIsNotKeptAtStop) {
     if (!std::exchange(filled, true)) return bench_.add(out, 1);
     return SourcePosition{0, "2", 0, {}};
   };
-  task_->stages()[0]->step(bench_.clock.now_us());  // a row, not yet written
-  task_->stages()[0]->step(bench_.clock.now_us());  // and a position behind it
-  task_->stages()[1]->step(bench_.clock.now_us());  // the append fails
+  Stage& reader = *task_->stages()[0];
+  Stage& writer = *task_->stages()[1];
+  static_cast<void>(reader.step(bench_.clock.now_us()));  // a row, not yet written
+  static_cast<void>(reader.step(bench_.clock.now_us()));  // and a position behind it
+  static_cast<void>(writer.step(bench_.clock.now_us()));  // the append fails, its outcome is not known
+  static_cast<void>(writer.step(bench_.clock.now_us()));  // the row is given up
+  script_.opens.push_back(reconnect_error("no route"));
+  static_cast<void>(reader.step(bench_.clock.now_us()));  // closes
+  bench_.clock.advance_us(Backoff::kFirstUs);
+  static_cast<void>(reader.step(bench_.clock.now_us()));  // cannot open
   task_->request_stop();
   turn(1000);
   EXPECT_EQ(logged_commit(), "0");
