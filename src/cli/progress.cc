@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "cli/table.h"
 
 namespace millrace {
@@ -44,7 +46,7 @@ std::string Progress::part(const ConnectorView& one, std::int64_t now_us, bool w
   std::string out = fmt::format("{}: {}", one.name, one.state);
   if (one.snapshot.active) out += snapshot_part(one.snapshot, with_bar);
   out += fmt::format(", {} rows", grouped(one.rows < 0 ? 0 : static_cast<std::uint64_t>(one.rows)));
-  if (rate >= 0.5) out += fmt::format(" ({}/s)", grouped(static_cast<std::uint64_t>(rate + 0.5)));
+  if (rate >= 0.5) out += fmt::format(" ({}/s)", grouped(static_cast<std::uint64_t>(std::llround(rate))));
   if (one.lag_ms >= 0) out += ", lag " + human_millis(one.lag_ms);
   if (one.dead_letters > 0) out += fmt::format(", {} dead letters", one.dead_letters);
   if (one.errors > 0) out += fmt::format(", {} errors", one.errors);

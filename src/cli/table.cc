@@ -15,6 +15,7 @@ std::size_t display_width(std::string_view text) {
 
 TextTable::TextTable(std::vector<Column> columns) : columns_(std::move(columns)) {
   std::vector<std::string> titles;
+  titles.reserve(columns_.size());
   for (const Column& one : columns_) titles.emplace_back(one.title);
   rows_.push_back(std::move(titles));
 }

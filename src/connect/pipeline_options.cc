@@ -1,13 +1,16 @@
 #include <array>
+#include <vector>
 
 #include "connect/pipeline.h"
 
 namespace millrace {
+namespace {
 
-std::span<const OptionSpec> pipeline_options() {
-  using enum OptionType;
-  using enum Importance;
-  static const std::array options = {
+using enum OptionType;
+using enum Importance;
+
+auto name_and_log_options() {
+  return std::array{
       OptionSpec{.name = "name",
                  .group = "Pipeline",
                  .doc = "What the pipeline is called in messages. Without it, the file's name."},
@@ -44,6 +47,11 @@ std::span<const OptionSpec> pipeline_options() {
               "How large the log of one source may grow; -1: no bound. The oldest rows go first, even when a "
               "sink has not read them, which is then reported.",
           .minimum = -1},
+  };
+}
+
+auto http_options() {
+  return std::array{
       OptionSpec{.name = "http.listen",
                  .default_value = "127.0.0.1:8083",
                  .importance = kHigh,
@@ -65,6 +73,11 @@ std::span<const OptionSpec> pipeline_options() {
                  .doc = "How many requests are answered at a time; threads are made when they are needed.",
                  .minimum = 2,
                  .maximum = 256},
+  };
+}
+
+auto runtime_options() {
+  return std::array{
       OptionSpec{.name = "runtime.memory.bytes",
                  .type = kInteger,
                  .default_value = "67108864",
@@ -107,7 +120,20 @@ std::span<const OptionSpec> pipeline_options() {
           .doc = "A connector that neither moves nor is known to be idle for this long is called stuck.",
           .minimum = 1000},
   };
-  return options;
+}
+
+}  // namespace
+
+std::span<const OptionSpec> pipeline_options() {
+  static const std::vector<OptionSpec> all = [] {
+    std::vector<OptionSpec> out;
+    const auto add = [&out](const auto& group) { out.insert(out.end(), group.begin(), group.end()); };
+    add(name_and_log_options());
+    add(http_options());
+    add(runtime_options());
+    return out;
+  }();
+  return all;
 }
 
 }  // namespace millrace

@@ -17,6 +17,14 @@ constexpr int kMaxDepth = 32;
 constexpr int kMaxNodes = 5000;
 constexpr std::size_t kMaxNameBytes = 1000;
 
+std::string joined(const std::string& prefix, const std::string& key) {
+  if (prefix.empty()) return key;
+  std::string out = prefix;
+  out += '.';
+  out += key;
+  return out;
+}
+
 class Flattener {
  public:
   Flattener(const std::string& file, Faults& faults) : file_(file), faults_(faults) {}
@@ -58,7 +66,7 @@ class Flattener {
         continue;
       }
       own.insert(key);
-      value(pair.second, prefix.empty() ? key : prefix + '.' + key, origin(pair.first), depth + 1);
+      value(pair.second, joined(prefix, key), origin(pair.first), depth + 1);
     }
     for (const YAML::Node& other : merged) merge(other, prefix, own, depth + 1);
   }
@@ -78,7 +86,7 @@ class Flattener {
       if (!pair.first.IsScalar() || pair.first.Scalar() == "<<" || !own.insert(pair.first.Scalar()).second)
         continue;
       const std::string& key = pair.first.Scalar();
-      value(pair.second, prefix.empty() ? key : prefix + '.' + key, origin(pair.first), depth + 1);
+      value(pair.second, joined(prefix, key), origin(pair.first), depth + 1);
     }
   }
 
@@ -93,7 +101,7 @@ class Flattener {
   }
 
   void sequence(const YAML::Node& node, const std::string& name, const Origin& at) {
-    std::string joined;
+    std::string text;
     bool first = true;
     for (const auto& item : node) {
       if (!within_bounds(item, name, 0)) return;
@@ -101,11 +109,11 @@ class Flattener {
         faults_.add(origin(item), name, "expected a list of plain values");
         return;
       }
-      if (!first) joined += ',';
+      if (!first) text += ',';
       first = false;
-      append_item(item.Scalar(), joined);
+      append_item(item.Scalar(), text);
     }
-    add(name, joined, at, first);
+    add(name, text, at, first);
   }
 
   static void append_item(const std::string& item, std::string& out) {

@@ -50,6 +50,7 @@ const ConnectorStatus* find_connector(const std::vector<ConnectorStatus>& all, s
 
 HttpResponse no_connector(const std::vector<ConnectorStatus>& all, std::string_view name) {
   std::vector<std::string_view> known;
+  known.reserve(all.size());
   for (const ConnectorStatus& one : all) known.push_back(one.name);
   const std::string_view near = nearest_name(name, known);
   return http_error(404, "no connector is called " + std::string(name) +

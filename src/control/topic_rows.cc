@@ -52,6 +52,7 @@ HttpResponse failure(const Error& error) {
 
 HttpResponse no_topic(const std::vector<TopicInfo>& topics, const std::string& name) {
   std::vector<std::string_view> known;
+  known.reserve(topics.size());
   for (const TopicInfo& one : topics) known.push_back(one.topic);
   const std::string_view near = nearest_name(name, known);
   std::string message = "there is no topic " + name;
