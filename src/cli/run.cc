@@ -1,6 +1,8 @@
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -41,7 +43,20 @@ Result<std::unique_ptr<Log>> open_log(const Pipeline& pipeline, Ground& ground) 
   return open_rocks_log(options, ground.clock, ground.logger, ground.metrics, ground.failpoints);
 }
 
-/// Tells what `check` finds. False: there is no use in starting.
+/// True when some connector has no error, and the process itself (its log, its address) has none either.
+bool some_can_start(const Pipeline& pipeline, const std::vector<Checked>& findings) {
+  const auto has_error_of = [&](std::string_view owner) {
+    return std::any_of(findings.begin(), findings.end(), [&](const Checked& one) {
+      return one.owner == owner && one.finding.level == Finding::Level::kError;
+    });
+  };
+  if (has_error_of("log") || has_error_of("http")) return false;
+  return std::any_of(pipeline.connectors.begin(), pipeline.connectors.end(),
+                     [&](const ConfiguredConnector& one) { return !has_error_of(one.config.connector()); });
+}
+
+/// Tells what `check` finds. False: there is no use in starting. A connector with an error does not keep the
+/// others from it: it fails by itself, with the same words in its status.
 bool look_first(const Pipeline& pipeline, Console& console) {
   std::vector<Checked> findings = check_pipeline(pipeline);
   for (Checked& one : findings) {
@@ -51,6 +66,10 @@ bool look_first(const Pipeline& pipeline, Console& console) {
   const std::string text = findings_text(findings, false);
   if (!text.empty()) console.print(text);
   if (!has_error(findings)) return true;
+  if (some_can_start(pipeline, findings)) {
+    console.complain("started with errors: the connectors that have them above will fail, the others run");
+    return true;
+  }
   console.complain("not started: see the errors above; `millrace check` shows everything that was looked at");
   return false;
 }

@@ -146,6 +146,7 @@ class Checker {
                  "The lists take schema.table, e.g. public.orders; each is matched as a whole.");
     }
     add(Level::kOk, "tables", std::to_string(leaves) + " match");
+    unmatched(*tables);
     auto publication = read_publication(*connection_, settings_.publication_name);
     if (!publication)
       return add(Level::kError, "publication", publication.error().message, publication.error().hint);
@@ -153,6 +154,20 @@ class Checker {
     look_at_publication(*publication, plan);
     for (const CapturedTable& table : *tables) {
       if (table.kind != 'p') look_at_table(table, plan, leaves <= kMaxListed);
+    }
+  }
+
+  /// Each entry of the include list that no table answers to: most likely a name that is misspelt.
+  void unmatched(const std::vector<CapturedTable>& tables) {
+    for (const std::string& pattern : settings_.table_include) {
+      auto one = PatternList::compile({pattern}, true);
+      if (!one) continue;
+      const bool found = std::any_of(tables.begin(), tables.end(), [&](const CapturedTable& t) {
+        return one->matches(t.schema + "." + t.table) || one->matches(t.root_schema + "." + t.root_table);
+      });
+      if (found) continue;
+      add(Level::kWarning, "tables", "no table matches `" + pattern + "` of table.include.list",
+          "Correct the name, or create the table: it is captured from the next start on.");
     }
   }
 

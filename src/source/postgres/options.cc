@@ -288,6 +288,7 @@ Result<Settings> read_settings(const ConnectorConfig& config) {
   if (!filter) return std::move(filter).error();
   Settings out;
   out.filter = std::move(*filter);
+  out.table_include = config.list("table.include.list");
   ConnectionSettings& c = out.connection;
   c.host = config.text("database.hostname");
   c.port = config.integer("database.port");

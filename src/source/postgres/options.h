@@ -37,6 +37,7 @@ enum class PublicationMode : std::uint8_t { kFiltered, kDisabled, kAllTables, kN
 struct Settings {
   ConnectionSettings connection;
   TableFilter filter;
+  std::vector<std::string> table_include;  ///< the patterns as written, for `check`
   std::string topic_prefix;
   std::string slot_name;
   bool drop_slot_on_stop = false;

@@ -69,6 +69,10 @@ Status TableSnapshot::begin(const std::string& exported) {
   auto now = connection_.query(kWhat, "SELECT (extract(epoch FROM now()) * 1000000)::int8");
   if (!now) return std::move(now).error();
   if (!now->empty()) snapshot_us_ = parse_int64(now->front()[0].value_or("")).value_or(0);
+  commit_ = lsn_key(start_.next);
+  // Rows read anew after a crash are other reads than those of the attempt before: each keeps a name of its
+  // own.
+  if (exported.empty()) commit_ += "." + std::to_string(snapshot_us_);
   return {};
 }
 
@@ -132,7 +136,7 @@ Result<bool> TableSnapshot::read(const Chunk& chunk, BatchBuilder& out, std::int
     MILLRACE_CHECK(source != sources_.end());
     MILLRACE_TRY(start(*source));
   }
-  out.begin_transaction(lsn_key(start_.next), 0, snapshot_us_);
+  out.begin_transaction(commit_, 0, snapshot_us_);
   out.set_received_us(context_.clock.wall_us());
   Result<bool> at_end = pump(out, until_us);
   out.end_transaction();

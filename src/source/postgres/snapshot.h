@@ -76,6 +76,7 @@ class TableSnapshot final : public Snapshotter {
   CopyTextReader reader_;
   ValueDecoder values_;
   std::int64_t snapshot_us_ = 0;
+  std::string commit_;  // of the rows: the slot's start, and which attempt when it is not the first
 };
 
 }  // namespace millrace::postgres

@@ -8,6 +8,8 @@
 namespace millrace::postgres {
 namespace {
 
+// So many status intervals may pass without an answer.
+constexpr std::int64_t kSilentIntervals = 3;
 constexpr int kOldestServer = 140000;
 constexpr std::string_view kReading = "reading the stream";
 /// While catching up, rows wait this long at most for a batch to be full.
@@ -111,6 +113,8 @@ Status PostgresSource::start_stream(const StreamPoint& from) {
   move_now_ = false;
   keep_alive_us_ = 0;
   status_us_ = 0;
+  heard_bytes_ = 0;
+  reply_asked_us_ = 0;
   streaming_ = true;
   return {};
 }
@@ -122,6 +126,7 @@ Result<SourcePosition> PostgresSource::fill(BatchBuilder& out, std::int64_t unti
   do {
     MILLRACE_TRY(keep_up());
     MILLRACE_TRY(drain(out));
+    if (held_.empty() && !out.full()) MILLRACE_TRY(notice_silence());
     if (rows_since_us_ == 0 && !out.empty()) rows_since_us_ = now();
   } while (wait(out, until_us));
   if (out.rows() > rows_before) MILLRACE_TRY(context_->failpoints.pass("postgres.after_read"));
@@ -244,8 +249,26 @@ Status PostgresSource::keep_up() {
   return send_status(true);
 }
 
+/// A connection can die without a word (a cut line, a frozen machine behind a proxy): a server that was asked
+/// for a reply and has sent nothing at all for several intervals is taken for gone. Only after all at hand
+/// has been read.
+Status PostgresSource::notice_silence() {
+  const std::uint64_t bytes = replication_->received_bytes();
+  if (bytes != heard_bytes_) {
+    heard_bytes_ = bytes;
+    reply_asked_us_ = 0;
+    return {};
+  }
+  const std::int64_t limit_us = kSilentIntervals * settings_.status_interval_ms * 1000;
+  if (reply_asked_us_ == 0 || now() - reply_asked_us_ < limit_us) return {};
+  return reconnect_error("the server has sent nothing for " + std::to_string(limit_us / 1'000'000) +
+                             " s, though it was asked to",
+                         "The connection is taken for dead and made anew; check the network on the way.");
+}
+
 Status PostgresSource::send_status(bool request_reply) {
   status_us_ = now();
+  if (request_reply && reply_asked_us_ == 0) reply_asked_us_ = status_us_;
   return replication_->send_copy("telling the server our position",
                                  standby_status(durable_, context_->clock.wall_us(), request_reply));
 }

@@ -43,6 +43,7 @@ class PostgresSource final : public Source {
   [[nodiscard]] bool is_move_due() const;
   [[nodiscard]] SourcePosition answer(const BatchBuilder& out);
   [[nodiscard]] Status keep_up();
+  [[nodiscard]] Status notice_silence();
   [[nodiscard]] Status send_status(bool request_reply);
   void look_at_server(std::int64_t now_us);
   [[nodiscard]] std::int64_t now() const { return context_->clock.now_us(); }
@@ -63,8 +64,10 @@ class PostgresSource final : public Source {
   std::int64_t rows_since_us_ = 0;  // when the first row of the batch being filled came
   bool move_now_ = false;           // the server waits for our position
   Lsn durable_ = 0;
-  std::int64_t status_us_ = 0;      // when the last one was sent
-  std::int64_t keep_alive_us_ = 0;  // when the server last said that it has sent all; 0: data came since
+  std::int64_t status_us_ = 0;  // when the last one was sent
+  std::uint64_t heard_bytes_ = 0;
+  std::int64_t reply_asked_us_ = 0;  // since when a reply is owed; 0: none is
+  std::int64_t keep_alive_us_ = 0;   // when the server last said that it has sent all; 0: data came since
 
   bool asking_ = false;  // a query about the server's log is on its way
   std::int64_t asked_us_ = 0;
