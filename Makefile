@@ -61,7 +61,7 @@ test-tsan: deps-build ## unit tests of the rooms with threads under ThreadSaniti
 	@ctest --preset tsan -L threads -j $(JOBS)
 
 test-live: build deps-servers ## the program against real servers, kill -9 included
-	@$(venv)/pytest test
+	@$(venv)/pytest -n 2 --dist loadfile test
 
 test-tools: deps-check ## the checks of tools/tidy find the faults they are there for
 	@$(venv)/pytest tools
