@@ -40,6 +40,7 @@ class Batch {
   /// For BatchBuilder and from_image only: nobody else can make the key.
   explicit Batch(Key /*key*/) {}
   /// Finds the schema a stored row names; gets the id within the stream.
+  // tidy: allow std-function: called once a schema and batch, not per row
   using SchemaResolver = std::function<Result<TableSchemaPtr>(std::uint32_t id)>;
 
   /// Takes over `image` and checks everything in it (version, checksum, each index and offset, depth of
