@@ -68,7 +68,7 @@ class Runtime::Impl {
   Result<std::shared_ptr<Task>> make_task(const ConnectorSpec& spec, const ConnectorConfig& config);
   Status launch(Connector& connector);
   void halt(Connector& connector);
-  ConnectorStatus status_of(Connector& connector);
+  ConnectorStatus status_of(Connector& connector) const;
   void share_memory();
   void tick();
 
@@ -213,11 +213,12 @@ Result<Runtime::Impl::ConnectorPtr> Runtime::Impl::find(std::string_view name) {
 std::vector<Runtime::Impl::ConnectorPtr> Runtime::Impl::all() {
   const std::lock_guard lock(mutex_);
   std::vector<ConnectorPtr> out;
+  out.reserve(connectors_.size());
   for (const auto& [name, connector] : connectors_) out.push_back(connector);
   return out;
 }
 
-ConnectorStatus Runtime::Impl::status_of(Connector& connector) {
+ConnectorStatus Runtime::Impl::status_of(Connector& connector) const {
   const std::lock_guard lock(connector.mutex);
   if (connector.task) return connector.task->status(environment_.clock.now_us());
   ConnectorStatus status = connector.last.value_or(ConnectorStatus{});
@@ -233,8 +234,10 @@ ConnectorStatus Runtime::Impl::status_of(Connector& connector) {
 }
 
 std::vector<ConnectorStatus> Runtime::Impl::status() {
+  const std::vector<ConnectorPtr> connectors = all();
   std::vector<ConnectorStatus> out;
-  for (const ConnectorPtr& connector : all()) out.push_back(status_of(*connector));
+  out.reserve(connectors.size());
+  for (const ConnectorPtr& connector : connectors) out.push_back(status_of(*connector));
   return out;
 }
 

@@ -33,7 +33,7 @@ struct Outside {
     return action();
   }
 };
-Outside outside;
+Outside outside;  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables) reached by plain functions
 const simulation::Database kTables(1);
 
 /// Transactions of one row, numbered from 1.
@@ -157,7 +157,7 @@ class RuntimeTest : public testing::Test {
   }
 
   static ConnectorConfig config(const ConnectorSpec& spec, const char* name,
-                                std::vector<Setting> settings = {}) {
+                                const std::vector<Setting>& settings = {}) {
     auto made = ConnectorConfig::make(name, spec.options, settings);
     MILLRACE_CHECK(made.has_value());
     return std::move(*made);

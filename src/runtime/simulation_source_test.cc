@@ -79,6 +79,7 @@ SourceStatus ScriptedSource::status() const {
 Result<std::vector<Chunk>> ScriptedSource::plan() {
   if (world_.crashed || world_.fails()) return lost();
   std::vector<Chunk> chunks;
+  chunks.reserve(database_.tables());
   for (std::uint32_t table = 0; table < database_.tables(); ++table) {
     chunks.push_back({Database::topic(table), Database::topic(table), -1});
   }

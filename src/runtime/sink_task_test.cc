@@ -22,7 +22,7 @@ class SinkTaskTest : public testing::Test {
   }
   ConnectorStatus status() { return task_->status(bench_.clock.now_us()); }
   void turn(int rounds) { bench_.turn(*task_, rounds); }
-  std::string settled() {
+  std::string settled() const {
     const auto at = bench_.log->settled("cache");
     return *at ? (*at)->text() : "none";
   }
@@ -183,7 +183,7 @@ TEST_F(SinkTaskTest, SettlesAtStopWhatTheTargetAnswers) {
 }
 
 TEST_F(SinkTaskTest, AStopErrorEndsIt) {
-  script_.opens.push_back(stop_error("wrong password", "look at redis.uri"));
+  script_.opens.emplace_back(stop_error("wrong password", "look at redis.uri"));
   make();
   turn(3);
   EXPECT_EQ(status().state, ConnectorState::kFailed);

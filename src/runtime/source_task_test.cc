@@ -28,7 +28,7 @@ class SourceTaskTest : public testing::Test {
   void flow() {
     script_.fill = [this](BatchBuilder& out, std::int64_t) { return at_ = bench_.add(out, ++number_); };
   }
-  std::string logged_commit() {
+  std::string logged_commit() const {
     const auto stream = bench_.log->open_stream("db");
     return bench_.log->source_position(*stream)->value_or(SourcePosition{}).commit;
   }
@@ -79,7 +79,7 @@ TEST_F(SourceTaskTest, IsToldAboutOnceASecondWhileHeldBackByAFullDisk) {
 }
 
 TEST_F(SourceTaskTest, WaitsWithGrowingPausesAndComesBack) {
-  for (int i = 0; i < 3; ++i) script_.opens.push_back(reconnect_error("no route", "start the server"));
+  for (int i = 0; i < 3; ++i) script_.opens.emplace_back(reconnect_error("no route", "start the server"));
   make();
   turn(1);
   EXPECT_EQ(status().state, ConnectorState::kWaiting);
@@ -98,7 +98,7 @@ TEST_F(SourceTaskTest, WaitsWithGrowingPausesAndComesBack) {
 }
 
 TEST_F(SourceTaskTest, AStopErrorOrAnExceptionEndsItWithItsReason) {
-  script_.opens.push_back(stop_error("slot is gone", "make it again"));
+  script_.opens.emplace_back(stop_error("slot is gone", "make it again"));
   make();
   turn(5);
   EXPECT_EQ(status().state, ConnectorState::kFailed);
@@ -143,7 +143,7 @@ TEST_F(SourceTaskTest, APositionWhoseRowsWereGivenUpIsNotKeptAtStop) {
   static_cast<void>(reader.step(bench_.clock.now_us()));  // and a position behind it
   static_cast<void>(writer.step(bench_.clock.now_us()));  // the append fails, its outcome is not known
   static_cast<void>(writer.step(bench_.clock.now_us()));  // the row is given up
-  script_.opens.push_back(reconnect_error("no route"));
+  script_.opens.emplace_back(reconnect_error("no route"));
   static_cast<void>(reader.step(bench_.clock.now_us()));  // closes
   bench_.clock.advance_us(Backoff::kFirstUs);
   static_cast<void>(reader.step(bench_.clock.now_us()));  // cannot open
@@ -202,7 +202,7 @@ TEST_F(SourceTaskTest, IsStuckWhenItNeitherMovesNorIsProvenIdle) {
 
 TEST_F(SourceTaskTest, WaitingForAServerThatIsAwayIsNotStuck) {
   bench_.options.stuck_after_ms = 5000;
-  for (int i = 0; i < 40; ++i) script_.opens.push_back(reconnect_error("no route"));
+  for (int i = 0; i < 40; ++i) script_.opens.emplace_back(reconnect_error("no route"));
   make();
   for (int i = 0; i < 100; ++i) {
     turn(1);

@@ -117,7 +117,7 @@ struct Bench {
     return {name, "stub", *log, clock, logger, metrics, failpoints, options};
   }
   /// One transaction of one row of table `table`; answers the position behind it.
-  SourcePosition add(BatchBuilder& out, std::uint64_t number, std::uint32_t table = 0) {
+  SourcePosition add(BatchBuilder& out, std::uint64_t number, std::uint32_t table = 0) const {
     const std::string commit = std::to_string(number);
     out.begin_transaction(commit, number, clock.wall_us());
     out.set_received_us(clock.wall_us());
@@ -125,7 +125,7 @@ struct Bench {
     out.end_transaction();
     return {0, commit, 0, {}};
   }
-  void append(std::uint64_t number, std::uint32_t table = 0) {
+  void append(std::uint64_t number, std::uint32_t table = 0) const {
     BatchBuilder builder;
     const SourcePosition after = add(builder, number, table);
     const auto stream = log->open_stream("db");
