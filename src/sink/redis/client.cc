@@ -96,7 +96,8 @@ Client::~Client() = default;
 
 Result<std::unique_ptr<Client>> Client::connect(const ClientOptions& options, Clock& clock,
                                                 const std::stop_token& stop) {
-  std::unique_ptr<Client> client(new Client(options, clock, stop));  // NOLINT: the constructor is private
+  // The constructor is private: no make_unique.
+  std::unique_ptr<Client> client(new Client(options, clock, stop));
   MILLRACE_TRY(client->open(options));
   return client;
 }

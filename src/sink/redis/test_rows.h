@@ -19,10 +19,13 @@ struct TestCell {
   std::int64_t number = 0;
   std::string text;
 
-  TestCell(int value) : type(CellType::kInt64), number(value) {}                  // NOLINT: for short tables
-  TestCell(std::int64_t value) : type(CellType::kInt64), number(value) {}         // NOLINT
-  TestCell(const char* value) : type(CellType::kText), text(value) {}             // NOLINT
-  TestCell(std::string value) : type(CellType::kText), text(std::move(value)) {}  // NOLINT
+  // Not explicit, so that tables in tests stay short.
+  // NOLINTBEGIN(google-explicit-constructor)
+  TestCell(int value) : type(CellType::kInt64), number(value) {}
+  TestCell(std::int64_t value) : type(CellType::kInt64), number(value) {}
+  TestCell(const char* value) : type(CellType::kText), text(value) {}
+  TestCell(std::string value) : type(CellType::kText), text(std::move(value)) {}
+  // NOLINTEND(google-explicit-constructor)
   explicit TestCell(CellType mark) : type(mark) {}
 };
 inline const TestCell kNullCell{CellType::kNull};
