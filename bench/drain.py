@@ -1,6 +1,7 @@
 """Backlog drain: 1.4 million events from a slot to millrace's durable log, beside pg_recvlogical to nowhere.
 
 One base slot is made before the load; every run reads a copy of it, so all drain the same backlog. The two take turns.
+Both come over TCP on loopback (the ratio asked for is between these two) and, for comparison, over the Unix socket.
 Time is from process start; for pg_recvlogical to its exit at the end position, for millrace until its log's topic has
 all events (its offsets move only with what is synced to disk).
 """
@@ -8,7 +9,9 @@ all events (its offsets move only with what is synced to disk).
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import os
 import subprocess
 import time
 from dataclasses import dataclass
@@ -17,13 +20,14 @@ from common import BENCH, BENCH_SETTINGS, WORK, Report, WalSender, cpu_seconds, 
 
 from harness.millrace import Millrace
 from harness.paths import postgres_bin, remove_tree
-from harness.postgres import Database, PostgresServer
+from harness.postgres import PASSWORD, Database, PostgresServer
 
 EVENTS = 1_400_000
 DATABASE = "w1"
 PUBLICATION = "pub_w1"
 BASE_SLOT = "w1_base"
 TOPIC = "t.public.orders"
+WAYS = ("TCP", "Unix")
 
 
 @dataclass
@@ -85,15 +89,15 @@ def drop_slot(server: PostgresServer, name: str) -> None:
     server.execute(DATABASE, f"select pg_drop_replication_slot('{name}')")
 
 
-def run_recvlogical(server: PostgresServer, end: str, slot: str) -> Run:
+def run_recvlogical(server: PostgresServer, host: str, end: str, slot: str) -> Run:
     copy_slot(server, slot)
     sender = WalSender(server, slot)
     sender.start()
     begin = time.monotonic()
     process = subprocess.Popen(
-        [str(postgres_bin() / "pg_recvlogical"), "-h", str(server.root), "-p", str(server.port), "-U", "postgres",
+        [str(postgres_bin() / "pg_recvlogical"), "-h", host, "-p", str(server.port), "-U", "postgres", "-w",
          "-d", DATABASE, "--slot", slot, "--start", "-o", "proto_version=1", "-o", f"publication_names={PUBLICATION}",
-         "--endpos", end, "--no-loop", "-f", "/dev/null"])
+         "--endpos", end, "--no-loop", "-f", "/dev/null"], env=os.environ | {"PGPASSWORD": PASSWORD})
     cpu = peak = 0.0
     while process.poll() is None:
         cpu, peak = max(cpu, cpu_seconds(process.pid)), max(peak, memory_mb(process.pid))
@@ -105,14 +109,14 @@ def run_recvlogical(server: PostgresServer, end: str, slot: str) -> Run:
     return Run(took, cpu, walsender, peak)
 
 
-def run_millrace(server: PostgresServer, slot: str) -> Run:
+def run_millrace(server: PostgresServer, host: str, slot: str) -> Run:
     directory = WORK / "drain-millrace"
     remove_tree(directory)
     copy_slot(server, slot)
     sender = WalSender(server, slot)
     sender.start()
     millrace = Millrace(directory, {"w1": {
-        "kind": "postgres", "topic.prefix": "t", "database.hostname": "127.0.0.1", "database.port": str(server.port),
+        "kind": "postgres", "topic.prefix": "t", "database.hostname": host, "database.port": str(server.port),
         "database.user": "postgres", "database.password": "${env:MILLRACE_TEST_PGPASSWORD}",
         "database.dbname": DATABASE, "table.include.list": "public.orders", "slot.name": slot,
         "publication.name": PUBLICATION, "snapshot.mode": "no_data"}})
@@ -148,25 +152,28 @@ def main(arguments: list[str]) -> None:
     try:
         report = Report("drain", "Backlog drain, PostgreSQL -> durable log, 1.4 M events (375 MB of pgoutput)",
                         {"postgres": postgres_version(server)})
-        head = f"{'round':6}{'reader':16}{'seconds':>8}{'k ev/s':>8}{'ratio':>7}{'CPU s/M':>9}" \
-               f"{'walsender CPU s/M':>19}{'peak MB':>9}{'first row s':>13}"
-        report.line(head)
-        pairs: list[tuple[Run, Run]] = []
-        for number in range(1, rounds + 1):
-            peer = run_recvlogical(server, end, f"w1_recv_{number}")
-            own = run_millrace(server, f"w1_millrace_{number}")
-            pairs.append((peer, own))
+        report.line(f"{'round':6}{'reader':16}{'over':6}{'seconds':>8}{'k ev/s':>8}{'ratio':>7}{'CPU s/M':>9}"
+                    f"{'walsender CPU s/M':>19}{'peak MB':>9}{'first row s':>13}")
+        pairs: dict[str, list[tuple[Run, Run]]] = {way: [] for way in WAYS}
+        for number, way in itertools.product(range(1, rounds + 1), WAYS):
+            host = "127.0.0.1" if way == "TCP" else str(server.root)
+            peer = run_recvlogical(server, host, end, f"w1_recv_{number}")
+            own = run_millrace(server, host, f"w1_millrace_{number}")
+            pairs[way].append((peer, own))
             for name, run, ratio in (("pg_recvlogical", peer, 1.0), ("millrace", own, own.rate / peer.rate)):
-                report.line(f"{number:<6}{name:16}{run.seconds:8.2f}{run.rate / 1e3:8.1f}{ratio:7.2f}"
+                first = f"{run.first_row:.2f}" if run.first_row else "-"
+                report.line(f"{number:<6}{name:16}{way:6}{run.seconds:8.2f}{run.rate / 1e3:8.1f}{ratio:7.2f}"
                             f"{run.cpu / EVENTS * 1e6:9.2f}{run.walsender_cpu / EVENTS * 1e6:19.2f}{run.peak_mb:9.1f}"
-                            f"{run.first_row or float('nan'):13.2f}".replace("nan", "  -"))
-        ratios = sorted(own.rate / peer.rate for peer, own in pairs)
+                            f"{first:>13}")
         report.line()
-        report.line(f"median ratio to pg_recvlogical {median(ratios):.2f} (min {ratios[0]:.2f}, max {ratios[-1]:.2f}); "
-                    f"wanted >= 1.3, aim 2")
-        report.line(f"median CPU s per million rows  {median(own.cpu for _, own in pairs) / EVENTS * 1e6:.2f}; "
-                    f"wanted <= 2")
-        report.line(f"peak RSS                       {max(own.peak_mb for _, own in pairs):.0f} MB; wanted <= 150")
+        for way in WAYS:
+            ratios = sorted(own.rate / peer.rate for peer, own in pairs[way])
+            wanted = "; wanted >= 1.3, aim 2" if way == "TCP" else ""
+            report.line(f"median ratio to pg_recvlogical, both over {way:4}  {median(ratios):.2f} "
+                        f"(min {ratios[0]:.2f}, max {ratios[-1]:.2f}){wanted}")
+        tcp = [own for _, own in pairs["TCP"]]
+        report.line(f"median CPU s per million rows {median(run.cpu for run in tcp) / EVENTS * 1e6:.2f}; wanted <= 2")
+        report.line(f"peak RSS {max(run.peak_mb for run in tcp):.0f} MB; wanted <= 150")
         report.save()
     finally:
         server.stop()

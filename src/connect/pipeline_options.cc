@@ -14,17 +14,15 @@ auto name_and_log_options() {
       OptionSpec{.name = "name",
                  .group = "Pipeline",
                  .doc = "What the pipeline is called in messages. Without it, the file's name."},
-      OptionSpec{
-          .name = "log.kind",
-          .type = kEnum,
-          .default_value = "rocks",
-          .importance = kHigh,
-          .group = "Log",
-          .doc =
-              "Where changes are kept between capture and delivery: `rocks`, the log inside the program, or "
-              "`memory`, which forgets everything at the end and is for trying things out. "
-              "`log: rocks` is short for `log: {kind: rocks}`.",
-          .choices = {"rocks", "memory"}},
+      OptionSpec{.name = "log.kind",
+                 .type = kEnum,
+                 .default_value = "rocks",
+                 .importance = kHigh,
+                 .group = "Log",
+                 .doc = "Where changes are kept between capture and delivery: `rocks`, the log inside the "
+                        "program, or `memory`, which forgets everything at the end and is for trying things "
+                        "out. `log: rocks` is short for `log: {kind: rocks}`.",
+                 .choices = {"rocks", "memory"}},
       OptionSpec{
           .name = "log.dir",
           .default_value = "./data",
@@ -38,15 +36,13 @@ auto name_and_log_options() {
                  .group = "Log",
                  .doc = "How long rows stay in the log once every sink has them; -1: for ever.",
                  .minimum = -1},
-      OptionSpec{
-          .name = "log.retention.bytes",
-          .type = kInteger,
-          .default_value = "-1",
-          .group = "Log",
-          .doc =
-              "How large the log of one source may grow; -1: no bound. The oldest rows go first, even when a "
-              "sink has not read them, which is then reported.",
-          .minimum = -1},
+      OptionSpec{.name = "log.retention.bytes",
+                 .type = kInteger,
+                 .default_value = "-1",
+                 .group = "Log",
+                 .doc = "How large the log of one source may grow; -1: no bound. The oldest rows go first, "
+                        "even when a sink has not read them, which is then reported.",
+                 .minimum = -1},
   };
 }
 
@@ -62,9 +58,8 @@ auto http_options() {
           .type = kBoolean,
           .default_value = "false",
           .group = "HTTP",
-          .doc =
-              "Allows `http.listen` to name an address that other machines can reach, and requests that name "
-              "another host. There are no passwords: whoever reaches the port can read every row."},
+          .doc = "Allows `http.listen` to name an address that other machines can reach, and requests that "
+                 "name another host. There are no passwords: whoever reaches the port can read every row."},
       OptionSpec{.name = "http.threads",
                  .type = kInteger,
                  .default_value = "16",
@@ -100,17 +95,15 @@ auto runtime_options() {
                  .doc = "Number of rows at which a batch is closed.",
                  .minimum = 1,
                  .maximum = 1'000'000},
-      OptionSpec{
-          .name = "runtime.stop.timeout.ms",
-          .type = kInteger,
-          .default_value = "800",
-          .importance = kLow,
-          .group = "Runtime",
-          .doc =
-              "How long a stop waits for what is in flight. What is not settled by then is read again at the "
-              "next start.",
-          .minimum = 0,
-          .maximum = 600'000},
+      OptionSpec{.name = "runtime.stop.timeout.ms",
+                 .type = kInteger,
+                 .default_value = "800",
+                 .importance = kLow,
+                 .group = "Runtime",
+                 .doc = "How long a stop waits for what is in flight. What is not settled by then is read "
+                        "again at the next start.",
+                 .minimum = 0,
+                 .maximum = 600'000},
       OptionSpec{
           .name = "runtime.stuck.after.ms",
           .type = kInteger,

@@ -133,12 +133,14 @@ void BatchBuilder::clear() {
 void Batch::finish(const std::vector<std::string>& topics) {
   std::string names;
   std::vector<TopicRecord> topic_records;
+  topic_records.reserve(topics.size());
   for (const std::string& topic : topics) {
     topic_records.push_back(
         {static_cast<std::uint32_t>(names.size()), static_cast<std::uint32_t>(topic.size())});
     names += topic;
   }
   std::vector<std::uint32_t> schema_ids;
+  schema_ids.reserve(schemas_.size());
   for (const TableSchemaPtr& schema : schemas_) schema_ids.push_back(schema->id);
 
   append_part(tables_, raw(transactions_.data(), transactions_.size()));

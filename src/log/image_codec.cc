@@ -47,7 +47,10 @@ void pack_image(std::span<const std::string_view> parts, std::string& out) {
     at += kHeadBytes;
     const int size = static_cast<int>(part.size());
     const int room = LZ4_compressBound(size);
-    int stored = part.size() < kWorthPacking ? 0 : LZ4_compress_default(part.data(), at, size, room);
+    int stored = 0;
+    if (part.size() >= kWorthPacking) {
+      stored = LZ4_compress_default(part.data(), at, static_cast<int>(part.size()), room);
+    }
     if (stored <= 0 || stored >= size) {
       if (!part.empty()) std::memcpy(at, part.data(), part.size());
       stored = size;

@@ -42,11 +42,11 @@ class StoreLog final : public Log {
   [[nodiscard]] Result<LogPosition> latest() override;
   [[nodiscard]] Result<Backlog> backlog(const LogPosition& from) override;
   [[nodiscard]] Result<std::optional<LogPosition>> settled(std::string_view sink) override;
-  [[nodiscard]] Status settle(std::string_view sink, const LogPosition& durable,
+  [[nodiscard]] Status settle(std::string_view name, const LogPosition& durable,
                               std::span<const Rejected> rejected) override;
   [[nodiscard]] Result<std::vector<DeadLetter>> dead_letters(std::string_view sink, std::uint64_t from_id,
                                                              std::size_t limit) override;
-  [[nodiscard]] Status forget_sink(std::string_view sink) override;
+  [[nodiscard]] Status forget_sink(std::string_view name) override;
   [[nodiscard]] Result<std::vector<TopicInfo>> topics() override;
   [[nodiscard]] Result<std::vector<StreamInfo>> streams() override;
   [[nodiscard]] Result<std::vector<TopicRow>> read_topic(std::string_view topic, std::uint64_t offset,

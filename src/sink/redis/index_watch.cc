@@ -18,7 +18,8 @@ Status IndexWatch::create_missing(Client& client) {
     if (!info->is_error()) {
       std::string all;
       for (const std::string& difference : index_differences(index.definition, *info)) {
-        all += (all.empty() ? "" : "; ") + difference;
+        if (!all.empty()) all += "; ";
+        all += difference;
       }
       if (!all.empty()) {
         index.difference = "index " + name + " is there with another definition and is left alone: " + all;

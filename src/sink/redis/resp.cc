@@ -166,6 +166,17 @@ ReplyParser::Taken ReplyParser::take(Reply& value) {
   return Taken::kValue;
 }
 
+bool ReplyParser::close_arrays(Reply& value) {
+  while (!open_.empty()) {
+    Open& top = open_.back();
+    top.array.elements.push_back(std::move(value));
+    if (--top.missing > 0) return false;
+    value = std::move(top.array);
+    open_.pop_back();
+  }
+  return true;
+}
+
 Result<bool> ReplyParser::next(Reply& reply) {
   for (;;) {
     Reply value;
@@ -181,19 +192,7 @@ Result<bool> ReplyParser::next(Reply& reply) {
       case Taken::kValue:
         break;
     }
-    while (!open_.empty()) {
-      Open& top = open_.back();
-      top.array.elements.push_back(std::move(value));
-      if (--top.missing > 0) break;
-      value = std::move(top.array);
-      open_.pop_back();
-      if (open_.empty()) {
-        reply = std::move(value);
-        elements_ = bytes_ = 0;
-        return true;
-      }
-    }
-    if (!open_.empty()) continue;
+    if (!close_arrays(value)) continue;
     reply = std::move(value);
     elements_ = bytes_ = 0;
     return true;

@@ -60,13 +60,15 @@ class ReplyParser {
  private:
   struct Open {
     Reply array;
-    std::size_t missing;
+    std::size_t missing = 0;
   };
   enum class Taken : std::uint8_t { kValue, kOpened, kIncomplete, kBad };
   Taken take(Reply& value);
   bool line(std::string_view& text);
   Taken take_bulk(std::string_view head, std::size_t line_end, Reply& value);
   Taken take_array(std::string_view head, std::size_t line_end, Reply& value);
+  /// Puts `value` into the arrays that are open. True: it was, or completed, the outermost one and holds it.
+  bool close_arrays(Reply& value);
 
   ReplyLimits limits_;
   std::string buffer_;

@@ -1,8 +1,7 @@
 #include "sink/redis/spec.h"
 
-#include <array>
-
 #include "sink/redis/check.h"
+#include "sink/redis/options.h"
 #include "sink/redis/settings.h"
 #include "sink/redis/sink.h"
 
@@ -15,146 +14,6 @@ Result<std::unique_ptr<Sink>> make_sink(const ConnectorConfig& config) {
   return make_redis_sink(std::move(*settings));
 }
 
-std::span<const OptionSpec> options() {
-  using enum OptionType;
-  using enum Importance;
-  static const std::array list = {
-      OptionSpec{.name = "topics",
-                 .type = kList,
-                 .importance = kHigh,
-                 .group = "Topics",
-                 .doc = "Names of the topics to write, separated by commas. Either this or `topics.regex`."},
-      OptionSpec{.name = "topics.regex",
-                 .type = kPatternList,
-                 .importance = kHigh,
-                 .group = "Topics",
-                 .doc = "Patterns of the topics to write, each anchored at both ends. `target.key` must then "
-                        "tell the topics "
-                        "apart."},
-      OptionSpec{.name = "redis.uri",
-                 .type = kSecret,
-                 .default_value = "redis://127.0.0.1:6379/0",
-                 .importance = kHigh,
-                 .group = "Connection",
-                 .doc = "`redis://user:password@host:port/db`, `rediss://` for TLS, `unix:///path?db=0` for "
-                        "a Unix socket."},
-      OptionSpec{.name = "redis.username",
-                 .group = "Connection",
-                 .doc = "User to log in as; wins over the one in `redis.uri`."},
-      OptionSpec{.name = "redis.password",
-                 .type = kSecret,
-                 .group = "Connection",
-                 .doc = "Password to log in with; wins over the one in `redis.uri`."},
-      OptionSpec{.name = "redis.cacert",
-                 .group = "TLS",
-                 .doc = "PEM file of the authorities to trust. Without it those of the system."},
-      OptionSpec{.name = "redis.key.cert",
-                 .group = "TLS",
-                 .doc = "PEM file of our own certificate, where the server asks for one."},
-      OptionSpec{.name = "redis.key.file", .group = "TLS", .doc = "PEM file of the key of `redis.key.cert`."},
-      OptionSpec{.name = "redis.insecure",
-                 .type = kBoolean,
-                 .default_value = "false",
-                 .importance = kLow,
-                 .group = "TLS",
-                 .doc = "Takes any certificate and any host name. For trying things out only."},
-      OptionSpec{.name = "target.type",
-                 .type = kEnum,
-                 .default_value = "json",
-                 .importance = kHigh,
-                 .group = "Target",
-                 .doc = "`json` writes a document a row (needs the JSON module): NULL is null, integers are "
-                        "exact. `hash` writes "
-                        "a hash a row: every value is text, a NULL has no field.",
-                 .choices = {"json", "hash"}},
-      OptionSpec{.name = "target.key",
-                 .default_value = "",
-                 .importance = kHigh,
-                 .group = "Target",
-                 .doc = "The row's key, e.g. `flight:{id}`: text, `{column}`, `{table}`, `{schema}`, "
-                        "`{topic}`. It begins with text "
-                        "or {table} or {topic}. Values are written so that two rows never share a key: in "
-                        "all parts but a last "
-                        "column, % and the characters the texts in between begin with become %XX. Name the "
-                        "columns of the "
-                        "table's key, others only with REPLICA IDENTITY FULL. By default "
-                        "`<table>:<key column>:<value>`, with a further `:<column>:<value>` for each column "
-                        "of the key."},
-      OptionSpec{.name = "format.time",
-                 .type = kEnum,
-                 .default_value = "iso",
-                 .group = "Target",
-                 .doc = "How dates and times are written: `iso` text (2024-02-29T13:45:59.5Z, UTC where the "
-                        "zone is known), or "
-                        "numbers of `millis` or `micros` since 1970 or midnight, which a NUMERIC field can "
-                        "index. Infinite ones "
-                        "are `infinity` and `-infinity`, intervals ISO 8601 durations, in each.",
-                 .choices = {"iso", "millis", "micros"}},
-      OptionSpec{.name = "format.decimal",
-                 .type = kEnum,
-                 .default_value = "string",
-                 .group = "Target",
-                 .doc = "Decimals as an exact `string`, or as a JSON `number`, which Redis keeps as a double "
-                        "and a NUMERIC field can "
-                        "index.",
-                 .choices = {"string", "number"}},
-      OptionSpec{.name = "indexes.<index>.prefix",
-                 .group = "Indexes",
-                 .doc = "What the keys of the indexed documents begin with, e.g. `flight:`. By default what "
-                        "all keys of this sink "
-                        "begin with, where that is certain."},
-      OptionSpec{.name = "indexes.<index>.fields.<field>",
-                 .importance = kHigh,
-                 .group = "Indexes",
-                 .doc = "A field of the search index and its type as FT.CREATE takes it: `TAG`, `TEXT`, "
-                        "`NUMERIC SORTABLE`, `GEO`, "
-                        "`VECTOR ...`. `address.city` reads a member of a json column and is called "
-                        "address_city in queries. The "
-                        "index is created if it is not there, and never changed or dropped."},
-      OptionSpec{.name = "redis.batch.size",
-                 .type = kInteger,
-                 .default_value = "256",
-                 .importance = kLow,
-                 .group = "Tuning",
-                 .doc = "Commands in one MULTI/EXEC.",
-                 .minimum = 1,
-                 .maximum = 10'000},
-      OptionSpec{.name = "redis.in.flight.bytes",
-                 .type = kInteger,
-                 .default_value = "2097152",
-                 .importance = kLow,
-                 .group = "Tuning",
-                 .doc = "Bytes of commands sent whose replies have not come yet; above it the sink waits.",
-                 .minimum = 65'536,
-                 .maximum = 268'435'456},
-      OptionSpec{.name = "redis.connection.timeout.ms",
-                 .type = kInteger,
-                 .default_value = "5000",
-                 .importance = kLow,
-                 .group = "Connection",
-                 .doc = "How long connecting may take, TLS included.",
-                 .minimum = 100,
-                 .maximum = 600'000},
-      OptionSpec{.name = "redis.socket.timeout.ms",
-                 .type = kInteger,
-                 .default_value = "10000",
-                 .importance = kLow,
-                 .group = "Connection",
-                 .doc = "A server that owes an answer and is silent for so long counts as gone.",
-                 .minimum = 1'000,
-                 .maximum = 600'000},
-      OptionSpec{.name = "redis.index.poll.ms",
-                 .type = kInteger,
-                 .default_value = "5000",
-                 .importance = kLow,
-                 .group = "Indexes",
-                 .doc = "How often FT.INFO is asked whether documents were left out of an index.",
-                 .minimum = 100,
-                 .maximum = 3'600'000},
-  };
-  return list;
-}
-
 }  // namespace
 
 const ConnectorSpec& redis_spec() {
@@ -162,7 +21,7 @@ const ConnectorSpec& redis_spec() {
       .kind = "redis",
       .aliases = {"com.redis.kafka.connect.RedisSinkConnector"},
       .summary = "Keeps JSON documents or hashes in Redis in step with tables, and their search indexes",
-      .options = options(),
+      .options = redis_options(),
       .make_sink = make_sink,
       .check = check};
   return spec;

@@ -321,6 +321,13 @@ Status Connection::send_copy(std::string_view what, std::string_view bytes) {
   return {};
 }
 
+Way Connection::way() const {
+  sockaddr_storage address{};
+  socklen_t size = sizeof(address);
+  const int failed = getsockname(PQsocket(connection_), reinterpret_cast<sockaddr*>(&address), &size);
+  return failed == 0 && address.ss_family == AF_UNIX ? Way::kUnixSocket : Way::kTcp;
+}
+
 bool Connection::shrink_receive_buffer(int bytes, std::int64_t max_round_trip_us) {
   const int fd = PQsocket(connection_);
   tcp_info info{};

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "source/postgres/pace.h"
 
 struct pg_conn;
 
@@ -81,8 +82,9 @@ class Connection {
   /// Sends bytes of a copy, without waiting for room.
   [[nodiscard]] Status send_copy(std::string_view what, std::string_view bytes);
 
+  [[nodiscard]] Way way() const;
   /// A small receive buffer, when the way to the server is short enough that a small window does not slow it
-  /// down; see stream.h. True when it was set.
+  /// down; see pace.h. True when it was set.
   bool shrink_receive_buffer(int bytes, std::int64_t max_round_trip_us);
   /// Bytes taken from the server by `next` so far.
   [[nodiscard]] std::uint64_t received_bytes() const { return received_bytes_; }

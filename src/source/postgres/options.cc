@@ -90,9 +90,8 @@ std::vector<OptionSpec> table_options() {
        .importance = kHigh,
        .group = kTables,
        .doc = "Regular expressions, anchored and without regard to case, of the tables to capture, as "
-              "schema.table. "
-              "Unset: all tables. A partition is captured when its own name or its partitioned table's "
-              "matches."},
+              "schema.table. Unset: all tables. A partition is captured when its own name or its partitioned "
+              "table's matches."},
       {.name = "table.exclude.list",
        .type = kPatternList,
        .group = kTables,
@@ -108,10 +107,11 @@ std::vector<OptionSpec> table_options() {
   };
 }
 
-std::vector<OptionSpec> replication_options() {
+constexpr std::string_view kReplication = "replication";
+
+std::vector<OptionSpec> slot_options() {
   using enum OptionType;
   using enum Importance;
-  constexpr std::string_view kReplication = "replication";
   return {
       {.name = "plugin.name",
        .type = kEnum,
@@ -124,14 +124,20 @@ std::vector<OptionSpec> replication_options() {
        .importance = kHigh,
        .group = kReplication,
        .doc = "The replication slot, made when it is not there. One made before is used from its confirmed "
-              "position when "
-              "the connector has no position of its own. Unset: millrace_<connector>."},
+              "position when the connector has no position of its own. Unset: millrace_<connector>."},
       {.name = "slot.drop.on.stop",
        .type = kBoolean,
        .default_value = "false",
        .importance = kLow,
        .group = kReplication,
        .doc = "Drop the slot at an orderly stop. For trials only: the connector cannot go on where it was."},
+  };
+}
+
+std::vector<OptionSpec> publication_options() {
+  using enum OptionType;
+  using enum Importance;
+  return {
       {.name = "publication.name",
        .importance = kHigh,
        .group = kReplication,
@@ -141,10 +147,8 @@ std::vector<OptionSpec> replication_options() {
        .default_value = "filtered",
        .group = kReplication,
        .doc = "filtered: a publication of exactly the captured tables is made, and tables missing in one "
-              "that is there "
-              "are added. disabled: it must be there. all_tables: FOR ALL TABLES (needs a superuser). "
-              "no_tables: an "
-              "empty one, filled by others.",
+              "that is there are added. disabled: it must be there. all_tables: FOR ALL TABLES (needs a "
+              "superuser). no_tables: an empty one, filled by others.",
        .choices = {"filtered", "disabled", "all_tables", "no_tables"}},
       {.name = "publish.via.partition.root",
        .type = kBoolean,
@@ -159,9 +163,15 @@ std::vector<OptionSpec> replication_options() {
        .importance = kLow,
        .group = kReplication,
        .doc = "Publish tables that have neither a key nor a replica identity. From then on the server "
-              "refuses the "
-              "application's UPDATE and DELETE on them, so such tables are refused here unless this says "
-              "otherwise."},
+              "refuses the application's UPDATE and DELETE on them, so such tables are refused here unless "
+              "this says otherwise."},
+  };
+}
+
+std::vector<OptionSpec> position_options() {
+  using enum OptionType;
+  using enum Importance;
+  return {
       {.name = "status.update.interval.ms",
        .type = kInteger,
        .default_value = "10000",
@@ -176,8 +186,7 @@ std::vector<OptionSpec> replication_options() {
        .importance = kLow,
        .group = kReplication,
        .doc = "While no captured table changes, the position follows the server's log at most this often, so "
-              "an idle "
-              "connector never holds WAL back. No record is written and no table is needed for it.",
+              "an idle connector never holds WAL back. No record is written and no table is needed for it.",
        .minimum = 100,
        .maximum = 3600000},
   };
@@ -194,16 +203,15 @@ std::vector<OptionSpec> snapshot_options() {
        .importance = kHigh,
        .group = kSnapshot,
        .doc = "initial: the tables are read once, before the first change. no_data: only changes from now on "
-              "(or from "
-              "the slot's position) are captured.",
+              "(or from the slot's position) are captured.",
        .choices = {"initial", "no_data"}},
   };
 }
 
 std::vector<OptionSpec> make_options() {
   std::vector<OptionSpec> out;
-  for (std::vector<OptionSpec> group :
-       {connection_options(), table_options(), replication_options(), snapshot_options()}) {
+  for (std::vector<OptionSpec> group : {connection_options(), table_options(), slot_options(),
+                                        publication_options(), position_options(), snapshot_options()}) {
     std::move(group.begin(), group.end(), std::back_inserter(out));
   }
   return out;

@@ -161,11 +161,20 @@ TEST(Errors, TheStateIsFoundInAConnectFailure) {
 TEST(Pace, SleepsOnlyWhileRoundsAreLarge) {
   Pace pace;
   EXPECT_FALSE(pace.end_round());
-  pace.received(Pace::kBacklogBytes);
+  pace.received(Pace::kTcpBacklogBytes);
   EXPECT_TRUE(pace.end_round());
   EXPECT_TRUE(pace.catching_up());
   pace.received(100);
   EXPECT_FALSE(pace.end_round());
+}
+
+TEST(Pace, OverAUnixSocketSleepsAreShortAndNoWindowIsAwaited) {
+  Pace pace(Way::kUnixSocket);
+  pace.received(Pace::kUnixBacklogBytes);
+  EXPECT_TRUE(pace.end_round());
+  EXPECT_LT(pace.sleep_us(), 1'000);
+  EXPECT_FALSE(pace.expects_window(1'000'000));
+  EXPECT_TRUE(Pace().expects_window(Pace::kFullWindow));
 }
 
 }  // namespace

@@ -105,7 +105,7 @@ Status PostgresSource::start_stream(const StreamPoint& from) {
   MILLRACE_TRY(replication_->start_copy("starting replication from slot " + settings_.slot_name,
                                         start_replication_command(settings_, from.next)));
   decoder_ = std::make_unique<Decoder>(*catalog_, from);
-  pace_ = {};
+  pace_ = Pace(replication_->way());
   held_ = {};
   answered_ = from;
   answered_us_ = now();
@@ -142,7 +142,7 @@ bool PostgresSource::wait(const BatchBuilder& out, std::int64_t until_us) {
   if (sleep) {
     if (rows_since_us_ != 0 && now_us - rows_since_us_ >= kMaxHoldUs && !decoder_->in_transaction())
       return false;
-    context_->clock.sleep_until(std::min(until_us, now_us + Pace::kSleepUs));
+    context_->clock.sleep_until(std::min(until_us, now_us + pace_.sleep_us()));
     return true;
   }
   if (!out.empty() && !decoder_->in_transaction()) return false;
@@ -172,7 +172,7 @@ Status PostgresSource::drain(BatchBuilder& out) {
     if (out.full()) return {};
     const std::uint64_t bytes = replication_->received_bytes();
     if (fresh || (pace_.catching_up() && bytes - read_start < Pace::kLastRead && bytes != read_start)) {
-      if (bytes - dry_start < Pace::kFullWindow) return {};
+      if (!pace_.expects_window(bytes - dry_start)) return {};
       // A window's worth came, so there is more behind it, which the kernel may need a moment to bring.
       if (!replication_->wait_readable(now() + Pace::kNextWindowUs)) return {};
       dry_start = bytes;
