@@ -76,6 +76,16 @@ std::optional<std::uint64_t> number_in(const HttpAnswer& answer, const std::stri
   return parse_uint64(answer.header(name));
 }
 
+/// Retention may have removed what was asked for, even between two pages.
+void tell_of_gap(const std::string& asked, const HttpAnswer& answer, Console& console) {
+  const auto point = parse_start_point(asked);
+  const auto begin = number_in(answer, "Millrace-Begin-Offset");
+  if (!point || point->kind != StartPoint::Kind::kOffset || !begin || *begin <= point->offset) return;
+  console.complain("retention has removed the rows before offset " + std::to_string(*begin) +
+                   ": what follows begins at " + std::to_string(*begin) + " instead of " +
+                   std::to_string(point->offset));
+}
+
 }  // namespace
 
 ExitCode status_command(const StatusOptions& options, Console& console) {
@@ -132,6 +142,7 @@ ExitCode consume_command(const ConsumeOptions& options, Console& console) {
     const auto next = number_in(answer, "Millrace-Next-Offset");
     if (!end) end = number_in(answer, "Millrace-End-Offset");
     if (!next || !end) return wrong_usage(console, stop_error("the answer is not one of millrace"));
+    tell_of_gap(from, answer, console);
     console.print(answer.body);
     if (console.reader_gone()) return ExitCode::kOk;
     const auto came = static_cast<std::uint64_t>(std::ranges::count(answer.body, '\n'));

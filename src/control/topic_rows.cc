@@ -127,10 +127,12 @@ HttpResponse answer_topic_rows(const HttpRequest& request, Log& log, Clock& cloc
   }
   HttpResponse response;
   response.content_type = "application/x-ndjson";
+  const std::string begin = std::to_string(*offset);
   const Status read = append_rows(*query, name, log, *offset, response.body);
   // What came before the fault is good: the client sees the fault when it asks for more.
   if (!read && response.body.empty()) return failure(read.error());
-  response.headers = {{"Millrace-Next-Offset", std::to_string(*offset)},
+  response.headers = {{"Millrace-Begin-Offset", begin},
+                      {"Millrace-Next-Offset", std::to_string(*offset)},
                       {"Millrace-End-Offset", std::to_string(topic->next_offset)}};
   return response;
 }

@@ -106,10 +106,21 @@ Result<std::shared_ptr<Task>> Runtime::Impl::make_task(const ConnectorSpec& spec
   });
 }
 
-/// Under `operation`; the connector has no task.
+/// Under `operation`; the connector has no task. On an error it is `failed` with that in its status.
 Status Runtime::Impl::launch(Connector& connector) {
   Result<std::shared_ptr<Task>> task = make_task(connector.spec, connector.config);
-  if (!task) return std::move(task).error();
+  if (!task) {
+    environment_.logger.error("connector cannot start", {{"connector", connector.config.connector()},
+                                                         {"error", std::string_view(task.error().message)}});
+    const std::lock_guard lock(connector.mutex);
+    ConnectorStatus& status = connector.last.emplace();
+    status.state = ConnectorState::kFailed;
+    status.message = task.error().message;
+    status.hint = task.error().hint;
+    status.errors = 1;
+    connector.paused = false;
+    return std::move(task).error();
+  }
   {
     const std::lock_guard lock(connector.mutex);
     connector.task = *task;
@@ -151,12 +162,8 @@ Status Runtime::Impl::start(const ConnectorSpec& spec, const ConnectorConfig& co
       return stop_error("there is already a connector called " + config.connector(), "choose another name");
     }
   }
-  Status launched = launch(*connector);
-  if (!launched) {
-    const std::lock_guard lock(mutex_);
-    connectors_.erase(config.connector());
-  }
-  return launched;
+  static_cast<void>(launch(*connector));  // its status tells
+  return {};
 }
 
 Status Runtime::Impl::pause(std::string_view name) {

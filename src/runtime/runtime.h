@@ -84,7 +84,8 @@ class Runtime {
   Runtime& operator=(const Runtime&) = delete;
 
   /// Starts a source or sink under the config's connector name. An error only when the name is taken or the
-  /// config makes no connector; what the other side does wrong shows in `status`. `topics` (sinks): exact
+  /// runtime is stopping; a config that makes no connector, and what the other side does wrong, show in
+  /// `status`. `topics` (sinks): exact
   /// names or, when `topics_regex` is given in the config, patterns; read from options `topics` and
   /// `topics.regex`.
   [[nodiscard]] Status start(const ConnectorSpec& spec, const ConnectorConfig& config);

@@ -256,12 +256,30 @@ TEST_F(RuntimeTest, OneThatFailsStopsNoOther) {
   EXPECT_TRUE(all_applied());
 }
 
+TEST_F(RuntimeTest, OneWhoseSettingsMakeNoConnectorFailsAlone) {
+  ConnectorSpec spec = source_;
+  spec.make_source = [](const ConnectorConfig&) -> Result<std::unique_ptr<Source>> {
+    return stop_error("two options contradict each other", "Keep one.");
+  };
+  ASSERT_TRUE(runtime_->start(spec, config(spec, "odd")));
+  start_pair();
+  commit(10);
+  ASSERT_TRUE(all_applied());
+  EXPECT_EQ(status("odd").state, ConnectorState::kFailed);
+  EXPECT_EQ(status("odd").message, "two options contradict each other");
+  EXPECT_EQ(status("odd").hint, "Keep one.");
+  EXPECT_FALSE(runtime_->restart("odd"));
+  EXPECT_EQ(status("odd").state, ConnectorState::kFailed);
+  EXPECT_TRUE(runtime_->remove("odd"));
+}
+
 TEST_F(RuntimeTest, RefusesWhatCannotBeStarted) {
   start_pair();
   EXPECT_THAT(runtime_->start(source_, config(source_, "db")).error().message, HasSubstr("already"));
-  EXPECT_THAT(runtime_->start(sink_, config(sink_, "quiet")).error().message, HasSubstr("takes no topics"));
+  EXPECT_TRUE(runtime_->start(sink_, config(sink_, "quiet")));
+  EXPECT_THAT(status("quiet").message, HasSubstr("takes no topics"));
   EXPECT_FALSE(runtime_->pause("nobody"));
-  EXPECT_EQ(runtime_->status().size(), 2U);
+  EXPECT_EQ(runtime_->status().size(), 3U);
 }
 
 TEST_F(RuntimeTest, ARemovedSinkHoldsNothingBack) {

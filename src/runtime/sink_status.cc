@@ -44,8 +44,9 @@ void SinkStage::warn_of_incomplete_start(const SinkStart& start) {
     if (topic.first_offset == 0 || !wants_(topic.topic) || warnings_.size() >= kWarnedTopics) continue;
     warnings_.push_back(
         "topic " + topic.topic + " begins at offset " + std::to_string(topic.first_offset) +
-        ": retention has removed the rows before it, so this sink starts incomplete; to fill it, let "
-        "the topic's source take a new snapshot");
+        ": retention has removed the rows before it, so this sink starts incomplete; to fill it, have the "
+        "source read its tables anew: stop, move the log's folder away and start with snapshot.mode: "
+        "initial");
     settings_.logger.warn("sink starts incomplete",
                           {{"connector", settings_.name},
                            {"topic", std::string_view(topic.topic)},

@@ -143,7 +143,7 @@ TEST_F(SinkTaskTest, SaysThatItStartsIncompleteAfterRetention) {
   turn(600);
   ASSERT_THAT(status().warnings, SizeIs(1));
   EXPECT_THAT(status().warnings[0], HasSubstr("starts incomplete"));
-  EXPECT_THAT(status().warnings[0], HasSubstr("new snapshot"));
+  EXPECT_THAT(status().warnings[0], HasSubstr("snapshot.mode: initial"));
 }
 
 TEST_F(SinkTaskTest, IsStuckWhenTheTargetTakesRowsAndDoesNotAnswer) {

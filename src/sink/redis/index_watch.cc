@@ -1,5 +1,7 @@
 #include "sink/redis/index_watch.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 namespace millrace::redis {
@@ -16,13 +18,10 @@ Status IndexWatch::create_missing(Client& client) {
     auto info = client.call({"FT.INFO", name});
     if (!info) return std::move(info).error();
     if (!info->is_error()) {
-      std::string all;
-      for (const std::string& difference : index_differences(index.definition, *info)) {
-        if (!all.empty()) all += "; ";
-        all += difference;
-      }
-      if (!all.empty()) {
-        index.difference = "index " + name + " is there with another definition and is left alone: " + all;
+      const auto differences = index_differences(index.definition, *info);
+      if (!differences.empty()) {
+        index.difference = fmt::format("index {} is there with another definition and is left alone: {}",
+                                       name, fmt::join(differences, "; "));
         context_.logger.warn("a search index differs from its definition",
                              {{"index", std::string_view(name)}});
       }

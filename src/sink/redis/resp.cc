@@ -72,7 +72,8 @@ void ReplyParser::feed(std::string_view bytes) {
 bool ReplyParser::line(std::string_view& text) {
   const std::size_t end = buffer_.find("\r\n", at_);
   if (end == std::string::npos) {
-    if (buffer_.size() - at_ > limits_.line) fault_ = "a line is too long";
+    // One more: the last byte may be the first of the line's end.
+    if (buffer_.size() - at_ > limits_.line + 1) fault_ = "a line is too long";
     return false;
   }
   text = std::string_view(buffer_).substr(at_, end - at_);

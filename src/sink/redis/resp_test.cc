@@ -59,6 +59,18 @@ TEST(Resp, BrokenStreamsAreErrors) {
   }
 }
 
+TEST(Resp, ALineOfTheLimitsLengthMayEndInThePieceThatFollows) {
+  ReplyParser parser({.line = 4});
+  Reply reply;
+  parser.feed("+abc\r");
+  EXPECT_EQ(parser.next(reply).value(), false);
+  parser.feed("\n");
+  EXPECT_EQ(parser.next(reply).value(), true);
+  EXPECT_EQ(reply.text, "abc");
+  parser.feed("+abcd\r");
+  EXPECT_FALSE(parser.next(reply));
+}
+
 TEST(Resp, LimitsHoldBeforeAnythingIsKept) {
   ReplyLimits limits;
   limits.depth = 2;
