@@ -25,6 +25,8 @@ constexpr std::int64_t kSendMs = 15'000;     // for a client to take anything at
 constexpr std::size_t kMaxRequests = 1000;   // of one connection
 // httplib matches paths with std::regex, which recurses a few frames a character.
 constexpr std::size_t kMaxTargetBytes = 2000;
+// A request's line and headers together: httplib bounds neither their number nor a line without an end.
+constexpr std::size_t kMaxHeadBytes = 64U << 10U;
 
 std::int64_t now_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -36,11 +38,14 @@ std::int64_t now_ms() {
 /// the server stops.
 class Connection final : public httplib::Stream {
  public:
-  Connection(const FileHandle& handle, const StopEvent& stop) : fd_(handle.get()), stop_(stop) {}
+  /// No request may have more than `max_bytes` in all.
+  Connection(const FileHandle& handle, const StopEvent& stop, std::size_t max_bytes)
+      : fd_(handle.get()), stop_(stop), max_bytes_(max_bytes) {}
 
   /// False when no further request came in time.
   bool wait_for_request() {
     deadline_ms_ = now_ms() + kRequestMs;
+    received_ = end_ - begin_;
     if (begin_ < end_) return true;
     return wait_for(fd_, POLLIN, stop_, kIdleMs);
   }
@@ -83,11 +88,13 @@ class Connection final : public httplib::Stream {
  private:
   /// 0 at the end of what the peer sends is a failure too: httplib asks for bytes only where some must come.
   bool fill() {
+    if (received_ > max_bytes_) return false;
     for (;;) {
       const ssize_t got = ::recv(fd_, buffer_.data(), buffer_.size(), 0);
       if (got > 0) {
         begin_ = 0;
         end_ = static_cast<std::size_t>(got);
+        received_ += end_;
         return true;
       }
       if (got == 0) return false;
@@ -101,6 +108,8 @@ class Connection final : public httplib::Stream {
 
   const int fd_;
   const StopEvent& stop_;
+  const std::size_t max_bytes_;
+  std::size_t received_ = 0;  // of the request at hand
   std::int64_t deadline_ms_ = 0;
   std::array<char, 4096> buffer_{};
   std::size_t begin_ = 0;
@@ -156,14 +165,21 @@ class HttpEngine::Impl final : private httplib::Server {
   Impl& operator=(const Impl&) = delete;
 
   void serve(const FileHandle& handle) {
-    Connection connection(handle, stop_event_);
+    Connection connection(handle, stop_event_, kMaxHeadBytes + limits_.max_body_bytes);
     for (std::size_t i = 0; i < kMaxRequests && connection.wait_for_request(); ++i) {
       bool closed = false;
       bool had_body = false;
-      const bool ok = process_request(connection, i + 1 == kMaxRequests, closed,
-                                      [&](httplib::Request& request) { had_body = has_body(request); });
-      // A body may not have been read to its end, and what is left of it must not be taken for a request.
-      if (!ok || closed || had_body) break;
+      bool understood = false;
+      const bool ok =
+          process_request(connection, i + 1 == kMaxRequests, closed, [&](httplib::Request& request) {
+            had_body = has_body(request);
+            understood = true;
+            // Our answers are no files; many ranges would copy one many times.
+            request.ranges.clear();
+          });
+      // A body may not have been read to its end, or a head was broken off: what is left of it must not be
+      // taken for a request.
+      if (!ok || closed || had_body || !understood) break;
     }
     ::shutdown(handle.get(), SHUT_WR);
   }
@@ -248,7 +264,14 @@ HttpEngine::HttpEngine(const HttpEngineLimits& limits, const HttpRouter& router,
                        std::stop_token stop)
     : impl_(std::make_unique<Impl>(limits, router, stop_event, std::move(stop))) {}
 HttpEngine::~HttpEngine() = default;
-void HttpEngine::serve(FileHandle connection) { impl_->serve(connection); }
+void HttpEngine::serve(FileHandle connection) {
+  try {
+    impl_->serve(connection);
+  } catch (const std::exception&) {
+    // No memory, say. It costs this connection, which ends here, and no other.
+    return;
+  }
+}
 
 // ---- client
 

@@ -60,6 +60,12 @@ HttpRouter test_router() {
   return router;
 }
 
+std::size_t count(const std::string& text, std::string_view part) {
+  std::size_t found = 0;
+  for (std::size_t at = 0; (at = text.find(part, at)) != std::string::npos; ++at) ++found;
+  return found;
+}
+
 class HttpServerTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -149,6 +155,29 @@ TEST_F(HttpServerTest, Streams) {
   // One that the client breaks off, and one that is no stream.
   EXPECT_TRUE(client.get_stream("/stream", [](std::string_view) { return false; }));
   EXPECT_EQ(client.get_stream("/nothing", [](std::string_view) { return true; })->status, 404);
+}
+
+TEST_F(HttpServerTest, AnswersWholeWhateverRangesAreAsked) {
+  std::string ranges = "bytes=0-";
+  for (int i = 0; i < 1000; ++i) ranges += ",0-";
+  const std::string answer = raw("GET /hello/x HTTP/1.1\r\nHost: localhost\r\nRange: " + ranges + "\r\n\r\n");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(answer, ::testing::EndsWith("\r\n\r\nx|-"));
+}
+
+TEST_F(HttpServerTest, BoundsTheHeadOfARequest) {
+  std::string many = "GET /hello/x HTTP/1.1\r\nHost: localhost\r\n";
+  while (many.size() < 200'000) many += "X: " + std::string(500, 'a') + "\r\n";
+  EXPECT_EQ(count(raw(many + "\r\n"), "HTTP/1.1 200"), 0U);
+  EXPECT_EQ(count(raw(std::string(200'000, 'A')), "HTTP/1.1 200"), 0U);
+  // A line that is too long ends the connection: what follows it is no request.
+  EXPECT_EQ(count(raw("X: " + std::string(20'000, 'a') + "\r\n\r\n"), "HTTP/1.1"), 1U);
+  // Each request of a connection has the whole measure.
+  std::string pipelined;
+  for (int i = 0; i < 20; ++i) {
+    pipelined += "GET /hello/x HTTP/1.1\r\nHost: localhost\r\nX: " + std::string(7'000, 'a') + "\r\n\r\n";
+  }
+  EXPECT_EQ(count(raw(pipelined), "x|-"), 20U);
 }
 
 TEST_F(HttpServerTest, RefusesPagesOfOthers) {
