@@ -67,7 +67,8 @@ class Sink {
   /// range (first_row == end_row, at most about once a second) only moves the position: a target that keeps
   /// one keeps `after`.
   [[nodiscard]] virtual Status write(const ReadBatch& rows) = 0;
-  /// Waits until something is settled or `until_us` has come. Only what it answers moves offsets. What it
+  /// Waits until something is settled or `until_us` has come; called about once a second also when nothing is
+  /// in flight, to see to the target without waiting. Only what it answers moves offsets. What it
   /// names durable is durable as far as the target promises; rejects must reach the log before or with the
   /// offset they belong to.
   [[nodiscard]] virtual Result<Settled> poll(std::int64_t until_us) = 0;

@@ -96,10 +96,10 @@ TEST(SinkStart, AStreamNewerThanTheLastSettlingIsLookedAtFromItsBeginning) {
   EXPECT_EQ(start.applied, position({{2, 4, 0}}));
 }
 
-TEST(SinkStart, AStreamTheTargetWasNeverSentIsTakenFromTheLog) {
+TEST(SinkStart, AStreamTheTargetDoesNotNameIsSentFromItsBeginning) {
   const SinkStart start =
       sink_start(position({{1, 9, 0}}), position({{1, 9, 0}, {2, 8, 0}}), position({{1, 0, 0}, {2, 0, 0}}));
-  EXPECT_EQ(start.from, position({{1, 9, 0}, {2, 8, 0}}));
+  EXPECT_EQ(start.from, position({{1, 9, 0}, {2, 0, 0}}));
 }
 
 TEST(SinkStart, AForgottenSinkWhoseTargetStandsSomewhereGoesOnThere) {

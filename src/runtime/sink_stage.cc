@@ -13,6 +13,7 @@ namespace {
 constexpr std::int64_t kSettleEveryUs = 150'000;
 constexpr std::int64_t kSettleSkippedEveryUs = 1'000'000;
 constexpr std::int64_t kTellPositionEveryUs = 1'000'000;
+constexpr std::int64_t kLookEveryUs = 1'000'000;
 // While something is in flight new rows are looked for this often, answers or not.
 constexpr std::int64_t kPollSliceUs = 2'000;
 constexpr std::int64_t kGoodConnectionUs = 5'000'000;
@@ -127,6 +128,10 @@ Result<StepOutcome> SinkStage::run(std::int64_t until_us) {
     Result<bool> settled = poll(poll_until_us);
     if (!settled) return std::move(settled).error();
     moved = moved || *settled;
+  } else if (now() - looked_us_ >= kLookEveryUs) {
+    // A target that went away, or came back empty, while nothing is written is seen all the same.
+    Result<bool> looked = poll(now());
+    if (!looked) return std::move(looked).error();
   }
   return moved ? StepOutcome::kWorked : StepOutcome::kIdle;
 }
@@ -178,6 +183,7 @@ Status SinkStage::tell_position() {
 }
 
 Result<bool> SinkStage::poll(std::int64_t until_us) {
+  looked_us_ = now();
   Result<Settled> settled = sink_->poll(until_us);
   if (!settled) return std::move(settled).error();
   bool moved = false;

@@ -108,6 +108,7 @@ class SinkStage final : public Stage {
   std::int64_t settled_us_ = 0;
   std::int64_t told_us_ = 0;
   std::int64_t published_us_ = 0;
+  std::int64_t looked_us_ = 0;  // when the sink was polled last
   std::int64_t stop_deadline_us_ = 0;
 };
 

@@ -44,7 +44,8 @@ SinkStart sink_start(const std::optional<LogPosition>& target, const std::option
       from = std::min(*in_target, in_log.value_or(from));
     } else if (in_target) {
       from = *in_target;
-    } else if (in_log) {
+    } else if (in_log && !target) {
+      // A target that names a position, but not of this stream, has had nothing of it.
       from = *in_log;
     }
     start.from.set(from);

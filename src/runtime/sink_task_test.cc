@@ -146,6 +146,19 @@ TEST_F(SinkTaskTest, SaysThatItStartsIncompleteAfterRetention) {
   EXPECT_THAT(status().warnings[0], HasSubstr("snapshot.mode: initial"));
 }
 
+TEST_F(SinkTaskTest, SeesAnIdleTargetThatHasGoneAndComeBackEmpty) {
+  bench_.append(1);
+  make();
+  turn(5);
+  ASSERT_EQ(script_.written.size(), 1U);
+  script_.position = LogPosition();
+  script_.poll_errors.push_back(reconnect_error("the target has closed the connection"));
+  turn(3000);
+  EXPECT_EQ(script_.closed, 1);
+  EXPECT_EQ(status().state, ConnectorState::kRunning);
+  EXPECT_EQ(script_.written.size(), 2U) << "filled again";
+}
+
 TEST_F(SinkTaskTest, IsStuckWhenTheTargetTakesRowsAndDoesNotAnswer) {
   bench_.options.stuck_after_ms = 5000;
   make();

@@ -60,6 +60,7 @@ class StubSink final : public Sink {
     std::optional<LogPosition> position;  ///< answered when `opens` is used up
     bool answers = true;                  ///< poll settles all that was written
     std::deque<Error> write_errors;
+    std::deque<Error> poll_errors;
     std::vector<Rejected> rejects;  ///< answered by the next poll
     std::vector<ReadBatch> written;
     std::vector<LogPosition> settled;
@@ -81,6 +82,11 @@ class StubSink final : public Sink {
     return error;
   }
   [[nodiscard]] Result<Settled> poll(std::int64_t) override {
+    if (!script_.poll_errors.empty()) {
+      Error error = std::move(script_.poll_errors.front());
+      script_.poll_errors.pop_front();
+      return error;
+    }
     Settled out;
     if (script_.answers && !script_.written.empty()) out.durable = script_.written.back().after;
     out.rejected = std::exchange(script_.rejects, {});
