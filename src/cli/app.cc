@@ -113,7 +113,7 @@ void add_consume(CLI::App& app, Chosen& chosen) {
       ->add_option(
           "--from", options->from,
           "Where to begin: earliest, latest, an offset, a time (2026-05-01T12:00:00Z) or milliseconds since "
-          "1970 (numbers from 10^12 on)")
+          "1970 (numbers from 10^12 on). A time is that at which the rows came here, by this machine's clock")
       ->capture_default_str();
   command->add_flag("-f,--follow", options->follow, "Go on with rows as they come, until Ctrl-C");
   command->add_option("-n,--limit", options->limit, "End after so many rows")->check(CLI::PositiveNumber);

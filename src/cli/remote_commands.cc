@@ -16,6 +16,7 @@ namespace {
 constexpr std::int64_t kWatchEveryUs = 1'000'000;
 constexpr std::uint64_t kRowsAtOnce = 5000;
 constexpr std::int64_t kFollowWaitMs = 20'000;
+constexpr std::int64_t kRetryAfterUs = 1'000'000;
 
 ExitCode wrong_usage(Console& console, const Error& error) {
   console.complain(error);
@@ -125,6 +126,7 @@ ExitCode consume_command(const ConsumeOptions& options, Console& console) {
       "/api/v1/topics/" + percent_encode(options.topic) + "/rows?format=" + options.format;
   std::string from = options.from;
   std::uint64_t left = options.limit;
+  SystemClock clock;
   std::optional<std::uint64_t> end;  // where the topic ended when we came: without --follow, no further
   for (bool at_end = false;;) {
     std::uint64_t rows = options.limit == 0 ? kRowsAtOnce : std::min(left, kRowsAtOnce);
@@ -152,6 +154,7 @@ ExitCode consume_command(const ConsumeOptions& options, Console& console) {
     }
     if (!options.follow && (came == 0 || *next >= *end)) return ExitCode::kOk;
     at_end = came == 0;
+    if (at_end && !answer.header("Retry-After").empty()) clock.sleep_until(clock.now_us() + kRetryAfterUs);
     from = std::to_string(*next);
   }
 }

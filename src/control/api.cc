@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <ctime>
 #include <fstream>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -108,7 +109,9 @@ void add_api_routes(HttpRouter& router, const Api& api) {
   });
   router.add("GET", "/api/v1/topics", [&api](const HttpRequest&) { return answer_topics(api); });
   router.add("GET", "/api/v1/topics/{topic}/rows",
-             [&api](const HttpRequest& request) { return answer_topic_rows(request, api.log, api.clock); });
+             [&api, places = std::make_shared<WaitPlaces>(api.waiting_requests)](const HttpRequest& request) {
+               return answer_topic_rows(request, api.log, api.clock, *places);
+             });
   router.add("GET", "/api/v1/connectors/{name}/dead-letters",
              [&api](const HttpRequest& request) { return answer_dead_letters(api, request); });
   router.add("POST", "/api/v1/connectors/{name}/pause", command(api, api.pause));

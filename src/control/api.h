@@ -26,6 +26,7 @@ struct Api {
   std::function<Status(std::string_view connector)> pause;
   std::function<Status(std::string_view connector)> resume;
   std::function<Status(std::string_view connector)> restart;
+  std::size_t waiting_requests = 8;  ///< that may wait for rows at a time
 };
 
 /// GET  /health                                       200, or 503 with reasons

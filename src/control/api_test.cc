@@ -1,4 +1,5 @@
 #include "control/api.h"
+#include "control/wait_places.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -201,6 +202,29 @@ TEST_F(ApiTest, WaitsForARowNoLongerThanAsked) {
   clock_.run(false);
   EXPECT_GE(clock_.now_us() - before_us, 3'000'000);
   EXPECT_LT(clock_.now_us() - before_us, 5'000'000);
+}
+
+TEST_F(ApiTest, SaysWhereTheRowsBeginAfterRetention) {
+  append(3, "0/1");
+  append(1, "0/2");
+  ASSERT_TRUE(log_->retain({1, -1}, clock_.wall_us() + 3'600'000'000));
+  append(2, "0/3");
+  const HttpResponse response = get("/api/v1/topics/p.public.t/rows", {{"from", "1"}});
+  EXPECT_EQ(response.headers.at("Millrace-Begin-Offset"), "4");
+  EXPECT_EQ(lines(response.body).size(), 2U);
+}
+
+TEST(WaitPlaces, AreGivenBack) {
+  WaitPlaces places(2);
+  {
+    const WaitPlaces::Place first(places);
+    const WaitPlaces::Place second(places);
+    const WaitPlaces::Place third(places);
+    EXPECT_TRUE(first.taken());
+    EXPECT_TRUE(second.taken());
+    EXPECT_FALSE(third.taken());
+  }
+  EXPECT_TRUE(WaitPlaces::Place(places).taken());
 }
 
 TEST_F(ApiTest, SaysWhatIsWrongWithARequest) {

@@ -1,5 +1,6 @@
 #include "control/pipeline_host.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "control/api.h"
@@ -53,7 +54,8 @@ class PipelineHost::Impl {
              [this] { return runtime_.status(); },
              [this](std::string_view name) { return runtime_.pause(name); },
              [this](std::string_view name) { return runtime_.resume(name); },
-             [this](std::string_view name) { return runtime_.restart(name); }},
+             [this](std::string_view name) { return runtime_.restart(name); },
+             std::max<std::size_t>(http_options(pipeline.global).threads, 3) - 2},
         server_(http_options(pipeline.global), router_, environment.logger) {
     add_api_routes(router_, api_);
   }

@@ -84,7 +84,11 @@ Status append_rows(const Query& query, const std::string& topic, Log& log, std::
     if (!found) return std::move(found).error();
     if (found->empty()) break;
     for (const TopicRow& row : *found) {
-      MILLRACE_TRY(writer.append(out, *row.batch, row.row, row.offset));
+      if (Status written = writer.append(out, *row.batch, row.row, row.offset); !written) {
+        return stop_error("topic " + topic + ", offset " + std::to_string(row.offset) +
+                              " cannot be shown: " + written.error().message,
+                          "Go on with from=" + std::to_string(row.offset + 1) + ".");
+      }
       out += '\n';
       offset = row.offset + 1;
       ++rows;
@@ -111,7 +115,7 @@ Status wait_for_row(const Query& query, const HttpRequest& request, Log& log, Cl
 
 }  // namespace
 
-HttpResponse answer_topic_rows(const HttpRequest& request, Log& log, Clock& clock) {
+HttpResponse answer_topic_rows(const HttpRequest& request, Log& log, Clock& clock, WaitPlaces& places) {
   const auto query = parse(request);
   if (!query) return http_error(400, query.error().message);
   const std::string& name = request.parameters.at("topic");
@@ -121,19 +125,23 @@ HttpResponse answer_topic_rows(const HttpRequest& request, Log& log, Clock& cloc
   if (topic == topics->end()) return no_topic(*topics, name);
   auto offset = resolve(query->from, *topic, log);
   if (!offset) return failure(offset.error());
-  if (query->wait_us > 0) {
-    if (const Status waited = wait_for_row(*query, request, log, clock, *offset); !waited)
-      return failure(waited.error());
-  }
   HttpResponse response;
+  if (query->wait_us > 0) {
+    const WaitPlaces::Place place(places);
+    if (!place.taken()) {
+      response.headers.emplace("Retry-After", "1");
+    } else if (const Status waited = wait_for_row(*query, request, log, clock, *offset); !waited) {
+      return failure(waited.error());
+    }
+  }
   response.content_type = "application/x-ndjson";
   const std::string begin = std::to_string(*offset);
   const Status read = append_rows(*query, name, log, *offset, response.body);
   // What came before the fault is good: the client sees the fault when it asks for more.
   if (!read && response.body.empty()) return failure(read.error());
-  response.headers = {{"Millrace-Begin-Offset", begin},
-                      {"Millrace-Next-Offset", std::to_string(*offset)},
-                      {"Millrace-End-Offset", std::to_string(topic->next_offset)}};
+  response.headers.emplace("Millrace-Begin-Offset", begin);
+  response.headers.emplace("Millrace-Next-Offset", std::to_string(*offset));
+  response.headers.emplace("Millrace-End-Offset", std::to_string(topic->next_offset));
   return response;
 }
 

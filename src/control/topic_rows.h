@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/clock.h"
+#include "control/wait_places.h"
 #include "http/message.h"
 #include "log/log.h"
 
@@ -12,6 +13,8 @@ namespace millrace {
 /// first. Headers: `Millrace-Begin-Offset`, where `from` came to lie: later than an offset asked for when
 /// retention has removed that; `Millrace-Next-Offset`, where to go on; `Millrace-End-Offset`, the offset that
 /// the topic's next row would have had when the request came.
-[[nodiscard]] HttpResponse answer_topic_rows(const HttpRequest& request, Log& log, Clock& clock);
+/// `Retry-After`, when so many wait already that it answers at once.
+[[nodiscard]] HttpResponse answer_topic_rows(const HttpRequest& request, Log& log, Clock& clock,
+                                             WaitPlaces& places);
 
 }  // namespace millrace
