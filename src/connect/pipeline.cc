@@ -107,6 +107,18 @@ const ConnectorSpec* spec_of(const Entry& entry, std::span<const ConnectorSpec* 
   return spec;
 }
 
+void add_setting_faults(const Entry& entry, const ConnectorSpec& spec, const ConnectorConfig& config,
+                        Faults& faults) {
+  SettingFaults found;
+  spec.validate(config, found);
+  for (const SettingFaults::Fault& one : found.all()) {
+    const Origin written = one.option.empty() ? Origin{} : config.origin(one.option);
+    faults.add(written.line == 0 ? entry.origin : written,
+               fmt::format("{}.{}{}{}", kConnectors, entry.name, one.option.empty() ? "" : ".", one.option),
+               one.hint.empty() ? one.text : fmt::format("{}; {}", one.text, one.hint));
+  }
+}
+
 std::optional<ConfiguredConnector> configure(const Entry& entry, std::span<const ConnectorSpec* const> specs,
                                              const ValueSource& values, Faults& faults) {
   if (!is_connector_name(entry.name)) {
@@ -119,6 +131,7 @@ std::optional<ConfiguredConnector> configure(const Entry& entry, std::span<const
   auto config =
       ConnectorConfig::check({entry.name, what, entry.origin}, spec->options, entry.settings, values, faults);
   if (!config) return std::nullopt;
+  if (spec->validate != nullptr) add_setting_faults(entry, *spec, *config, faults);
   return ConfiguredConnector{spec, *std::move(config)};
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "connect/config.h"
+#include "connect/setting_faults.h"
 #include "connect/sink.h"
 #include "connect/source.h"
 
@@ -43,6 +44,8 @@ struct ConnectorSpec {
   std::string_view summary{};
   std::span<const OptionSpec> options{};
 
+  /// Adds what the option table cannot tell. Looks at nothing but the settings.
+  void (*validate)(const ConnectorConfig&, SettingFaults&) = nullptr;
   /// Sources only. Order of two positions of this source; unordered when they cannot be compared.
   std::partial_ordering (*compare_positions)(const SourcePosition&, const SourcePosition&) = nullptr;
   Result<std::unique_ptr<Source>> (*make_source)(const ConnectorConfig&) = nullptr;

@@ -1,5 +1,4 @@
 #include "control/api.h"
-#include "control/wait_places.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,6 +10,7 @@
 
 #include "base/failpoint.h"
 #include "base/logging.h"
+#include "control/wait_places.h"
 #include "log/memory/memory_log.h"
 
 namespace millrace {

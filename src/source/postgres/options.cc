@@ -217,23 +217,20 @@ std::vector<OptionSpec> make_options() {
   return out;
 }
 
-Result<PatternList> patterns(const ConnectorConfig& config, std::string_view name) {
-  auto compiled = PatternList::compile(config.list(name), true);
-  if (compiled) return compiled;
-  Error error = std::move(compiled).error();
-  error.message = std::string(name) + ": " + error.message;
-  return error;
-}
-
-Status check_object_name(std::string_view option, const std::string& name, bool is_slot) {
+void check_object_name(const char* option, const std::string& name, bool is_slot, SettingFaults& faults) {
   const bool fits = !name.empty() && name.size() <= kMaxNameBytes;
   const bool plain = !is_slot || std::all_of(name.begin(), name.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
   });
-  if (fits && plain) return {};
-  return stop_error(
-      std::string(option) + ": '" + name + "' is no name for one",
-      is_slot ? "Lower-case letters, digits and underscores, 63 at most." : "At most 63 bytes.");
+  if (fits && plain) return;
+  faults.add(option, "'" + name + "' is no name for one",
+             is_slot ? "lower-case letters, digits and underscores are, 63 at most" : "63 bytes at most");
+}
+
+void check_not_both(const ConnectorConfig& config, const char* include, const char* exclude,
+                    SettingFaults& faults) {
+  if (config.list(include).empty() || config.list(exclude).empty()) return;
+  faults.add(exclude, std::string(include) + " is set too", "keep one of them");
 }
 
 }  // namespace
@@ -253,23 +250,22 @@ std::span<const OptionSpec> postgres_options() {
   return options;
 }
 
-Result<TableFilter> TableFilter::make(const ConnectorConfig& config) {
+TableFilter TableFilter::make(const ConnectorConfig& config, SettingFaults& faults) {
   TableFilter out;
-  const std::pair<std::string_view, PatternList*> lists[] = {{"schema.include.list", &out.schema_include_},
-                                                             {"schema.exclude.list", &out.schema_exclude_},
-                                                             {"table.include.list", &out.table_include_},
-                                                             {"table.exclude.list", &out.table_exclude_}};
+  const std::pair<const char*, PatternList*> lists[] = {{"schema.include.list", &out.schema_include_},
+                                                        {"schema.exclude.list", &out.schema_exclude_},
+                                                        {"table.include.list", &out.table_include_},
+                                                        {"table.exclude.list", &out.table_exclude_}};
   for (const auto& [name, list] : lists) {
-    auto compiled = patterns(config, name);
-    if (!compiled) return std::move(compiled).error();
-    *list = std::move(*compiled);
+    auto compiled = PatternList::compile(config.list(name), true);
+    if (compiled) {
+      *list = std::move(*compiled);
+    } else {
+      faults.add(name, compiled.error());
+    }
   }
-  if (!out.schema_include_.empty() && !out.schema_exclude_.empty()) {
-    return stop_error("schema.include.list and schema.exclude.list are both set", "Keep one of them.");
-  }
-  if (!out.table_include_.empty() && !out.table_exclude_.empty()) {
-    return stop_error("table.include.list and table.exclude.list are both set", "Keep one of them.");
-  }
+  check_not_both(config, "schema.include.list", "schema.exclude.list", faults);
+  check_not_both(config, "table.include.list", "table.exclude.list", faults);
   return out;
 }
 
@@ -292,10 +288,15 @@ bool TableFilter::captures(std::string_view schema, std::string_view table, std:
 }
 
 Result<Settings> read_settings(const ConnectorConfig& config) {
-  auto filter = TableFilter::make(config);
-  if (!filter) return std::move(filter).error();
+  SettingFaults faults;
+  Settings settings = read_settings(config, faults);
+  if (!faults.empty()) return faults.error();
+  return settings;
+}
+
+Settings read_settings(const ConnectorConfig& config, SettingFaults& faults) {
   Settings out;
-  out.filter = std::move(*filter);
+  out.filter = TableFilter::make(config, faults);
   out.table_include = config.list("table.include.list");
   ConnectionSettings& c = out.connection;
   c.host = config.text("database.hostname");
@@ -315,8 +316,8 @@ Result<Settings> read_settings(const ConnectorConfig& config) {
   const std::string made_name = default_object_name(config.connector());
   out.slot_name = config.has("slot.name") ? config.text("slot.name") : made_name;
   out.publication_name = config.has("publication.name") ? config.text("publication.name") : made_name;
-  MILLRACE_TRY(check_object_name("slot.name", out.slot_name, true));
-  MILLRACE_TRY(check_object_name("publication.name", out.publication_name, false));
+  check_object_name("slot.name", out.slot_name, true, faults);
+  check_object_name("publication.name", out.publication_name, false, faults);
   out.drop_slot_on_stop = config.boolean("slot.drop.on.stop");
   const std::string& mode = config.text("publication.autocreate.mode");
   out.publication_mode = mode == "disabled"     ? PublicationMode::kDisabled

@@ -8,6 +8,7 @@
 #include "base/pattern.h"
 #include "base/result.h"
 #include "connect/config.h"
+#include "connect/setting_faults.h"
 #include "source/postgres/client.h"
 
 namespace millrace::postgres {
@@ -16,7 +17,7 @@ namespace millrace::postgres {
 /// Thread-safe.
 class TableFilter {
  public:
-  [[nodiscard]] static Result<TableFilter> make(const ConnectorConfig& config);
+  [[nodiscard]] static TableFilter make(const ConnectorConfig& config, SettingFaults& faults);
   [[nodiscard]] bool captures(std::string_view schema, std::string_view table) const;
   /// A partition is captured under its own name or under that of its uppermost table (empty: not a
   /// partition).
@@ -52,7 +53,9 @@ struct Settings {
 
 [[nodiscard]] std::span<const OptionSpec> postgres_options();
 
-/// Reads the options; an error names the one that cannot be.
+/// Reads the options; what cannot be is added to `faults`, and the settings are then of no use.
+[[nodiscard]] Settings read_settings(const ConnectorConfig& config, SettingFaults& faults);
+/// The same; the first fault is the error.
 [[nodiscard]] Result<Settings> read_settings(const ConnectorConfig& config);
 
 /// A slot or publication name made of a connector's name: `millrace_` and what PostgreSQL allows in one.

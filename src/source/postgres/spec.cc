@@ -13,6 +13,10 @@ Result<std::unique_ptr<Source>> make_source(const ConnectorConfig& config) {
   return std::unique_ptr<Source>(std::make_unique<PostgresSource>(std::move(*settings)));
 }
 
+void validate(const ConnectorConfig& config, SettingFaults& faults) {
+  static_cast<void>(read_settings(config, faults));
+}
+
 }  // namespace
 
 const ConnectorSpec& postgres_spec() {
@@ -22,6 +26,7 @@ const ConnectorSpec& postgres_spec() {
       .summary =
           "Captures the changes of PostgreSQL tables (14 or newer) by logical replication with pgoutput.",
       .options = postgres_options(),
+      .validate = validate,
       .compare_positions = compare_positions,
       .make_source = make_source,
       .make_sink = nullptr,
