@@ -21,10 +21,20 @@ bool starts_with(std::string_view text, std::string_view start) {
 
 }  // namespace
 
+std::string_view bare_error(std::string_view error) {
+  static constexpr std::string_view kAborted = "EXECABORT Transaction discarded because of: ";
+  if (starts_with(error, kAborted)) error.remove_prefix(kAborted.size());
+  if (!starts_with(error, "ERR Error running script")) return error;  // Redis 6
+  const std::size_t at = error.find(": -");
+  return at == std::string_view::npos ? error : error.substr(at + 3);
+}
+
 Next next_of_error(std::string_view error) {
+  error = bare_error(error);
   const std::string_view code = error.substr(0, error.find(' '));
-  for (const std::string_view busy : {"OOM", "READONLY", "LOADING", "MASTERDOWN", "BUSY", "MISCONF",
-                                      "NOREPLICAS", "TRYAGAIN", "CLUSTERDOWN", "NOSCRIPT", "UNBLOCKED"}) {
+  for (const std::string_view busy :
+       {"OOM", "READONLY", "LOADING", "MASTERDOWN", "BUSY", "MISCONF", "NOREPLICAS", "TRYAGAIN",
+        "CLUSTERDOWN", "NOSCRIPT", "UNBLOCKED", "EXECABORT"}) {
     if (code == busy) return Next::kRetry;
   }
   for (const std::string_view refused :
@@ -39,6 +49,7 @@ Next next_of_error(std::string_view error) {
 }
 
 Error reply_error(std::string_view what, std::string_view error) {
+  error = bare_error(error);
   const std::string_view code = error.substr(0, error.find(' '));
   const auto with = [&](Next next, std::string text, std::string hint) {
     return Error{next, "Redis refused " + std::string(what) + ": " + std::move(text), std::move(hint)};

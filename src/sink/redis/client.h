@@ -78,6 +78,9 @@ class Client {
   std::string inbox_;
 };
 
+/// `error` without what Redis puts in front of the reason when EXEC or a script is refused.
+[[nodiscard]] std::string_view bare_error(std::string_view error);
+
 /// What helps against an error reply to a command of its own: busy, full or restarting servers are a retry, a
 /// wrong login or a missing right a stop; the rest is a stop that names the command `what`. Never holds cell
 /// values.

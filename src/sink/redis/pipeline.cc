@@ -13,7 +13,9 @@ std::string reject_sentence(std::string_view error) {
            "from; "
            "ALTER TABLE ... REPLICA IDENTITY FULL makes the source send them";
   }
-  if (error.substr(0, 9) == "WRONGTYPE" || error.find("wrong Redis type") != std::string_view::npos) {
+  error = bare_error(error);
+  if (error.find("WRONGTYPE") != std::string_view::npos ||
+      error.find("wrong Redis type") != std::string_view::npos) {
     return "a key of another type is in the way; remove or rename it, or change target.key";
   }
   if (error.find("recursion limit") != std::string_view::npos)

@@ -149,10 +149,10 @@ Status RedisSink::add_rows(const ReadBatch& rows, std::uint32_t first, std::uint
       case Encoder::Taken::kYes:
         continue;
       case Encoder::Taken::kFlush:
+        MILLRACE_CHECK(!encoder_.overlay().empty());  // what stood in the way is gone, so this ends
         MILLRACE_TRY(flush(position_at(rows, row), true));
-        encoder_.begin(rows, replayed);
-        MILLRACE_CHECK(encoder_.add(row, rejected_) != Encoder::Taken::kFlush);
-        continue;
+        --row;  // offered again: it may turn out to be a move
+        break;
       case Encoder::Taken::kMove:
         MILLRACE_TRY(move_row(rows, row));
         break;

@@ -1,0 +1,120 @@
+#include "sink/redis/sink.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "sink/redis/fake_redis.h"
+#include "sink/redis/pipeline.h"
+#include "sink/redis/test_rows.h"
+
+namespace millrace::redis {
+namespace {
+
+using Lines = std::vector<std::string>;
+
+const auto kTable = test_schema("t", {"id", "a", "big"});
+
+class RedisSinkTest : public testing::Test {
+ protected:
+  RedisSinkTest() {
+    settings.connector = "cache";
+    settings.client.uri.unix_path = redis.path();
+    settings.key_template = *KeyTemplate::parse("k:{id}");
+  }
+
+  Result<std::optional<LogPosition>> open() {
+    if (!sink) sink = *make_redis_sink(settings);
+    auto position = sink->open(context);
+    static_cast<void>(redis.take_done());
+    return position;
+  }
+
+  /// Writes and waits until it is settled.
+  Status settle(const ReadBatch& rows) {
+    MILLRACE_TRY(sink->write(rows));
+    return settle_at(rows.after);
+  }
+  Status settle_at(const LogPosition& after) {
+    for (int i = 0; i < 50; ++i) {
+      auto settled = sink->poll(redis.now_us() + 100'000);
+      if (!settled) return std::move(settled).error();
+      rejected.insert(rejected.end(), settled->rejected.begin(), settled->rejected.end());
+      if (settled->durable.covers(after)) return {};
+    }
+    return retry_error("not settled");
+  }
+  /// Commands done without those of the position.
+  Lines writes() {
+    Lines out = redis.take_done();
+    std::erase_if(out, [](const std::string& line) {
+      return line.find("millrace:position:") != std::string::npos && line.rfind("EVAL ", 0) != 0;
+    });
+    return out;
+  }
+
+  FakeRedis redis;
+  Settings settings;
+  Logger logger{LogLevel::kError, LogFormat::kText};
+  Metrics metrics;
+  FailPoints failpoints;
+  std::stop_source stop;
+  TaskContext context{"cache", "LOG", redis, logger, metrics, failpoints, stop.get_token()};
+  std::unique_ptr<Sink> sink;
+  std::vector<Rejected> rejected;
+};
+
+TEST_F(RedisSinkTest, WritesRowsAndThePositionInOneStep) {
+  const auto position = open();
+  ASSERT_TRUE(position);
+  EXPECT_TRUE(position->has_value());
+  TestBatch batch;
+  ASSERT_TRUE(settle(batch.insert(kTable, {1, "x", "b"}).read(1)));
+  EXPECT_EQ(redis.take_done(), (Lines{R"(JSON.SET k:1 $ {"id":1,"a":"x","big":"b"})",
+                                      "HSET millrace:position:cache log LOG position 1:2:0"}));
+}
+
+TEST_F(RedisSinkTest, RowOfAnotherTableVersionThatMovesItsDocument) {
+  ASSERT_TRUE(open());
+  const auto wider = test_schema("t", {"id", "a", "big", "more"});
+  TestBatch batch;
+  batch.insert(kTable, {1, "x", "b"});
+  batch.update(wider, {1, kNotSent, kNotSent, kNotSent}, {2, "y", kKept, "m"});
+  batch.insert(wider, {3, "z", "b", "m"});
+  ASSERT_TRUE(settle(batch.read(1)));
+  EXPECT_EQ(redis.keys().count("k:1"), 0U);
+  EXPECT_EQ(redis.keys().count("k:2"), 1U);
+  EXPECT_EQ(redis.keys().count("k:3"), 1U);
+  EXPECT_TRUE(rejected.empty());
+}
+
+TEST_F(RedisSinkTest, ExecRefusedForTheServersSakeIsTriedAgain) {
+  for (const std::string why :
+       {"EXECABORT Transaction discarded because of: OOM command not allowed when used memory > 'maxmemory'.",
+        "EXECABORT Transaction discarded because of: READONLY You can't write against a read only replica.",
+        "EXECABORT Transaction discarded because of: MISCONF Redis is configured to save RDB snapshots",
+        "EXECABORT Transaction discarded because of: NOREPLICAS Not enough good replicas to write.",
+        "EXECABORT Transaction discarded because of previous errors."}) {
+    redis.answer({});
+    ASSERT_TRUE(open());
+    redis.answer([&](const FakeRedis::Command& command) {
+      return command[0] == "EXEC" ? "-" + why + "\r\n" : std::string();
+    });
+    TestBatch batch;
+    const Status done = settle(batch.insert(kTable, {1, "x", "b"}).read(1));
+    ASSERT_FALSE(done) << why;
+    EXPECT_EQ(done.error().next, Next::kRetry) << why << " -> " << done.error().message;
+  }
+}
+
+TEST(RedisErrors, ReasonBehindWhatOldServersPutInFrontOfAScriptsError) {
+  const std::string front = "ERR Error running script (call to f_1): @user_script:3: @user_script: 3: ";
+  EXPECT_EQ(next_of_error(front + "-READONLY You can't write against a read only replica."), Next::kRetry);
+  EXPECT_EQ(next_of_error(front + "-OOM command not allowed"), Next::kRetry);
+  EXPECT_EQ(next_of_error(front + "WRONGTYPE Operation against a key"), Next::kReject);
+  EXPECT_NE(reject_sentence(front + "WRONGTYPE Operation against a key").find("another type"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace millrace::redis
