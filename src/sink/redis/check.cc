@@ -40,8 +40,9 @@ class Checker {
     findings_.push_back({level, std::move(subject), std::move(message), std::move(fix)});
   }
 
-  /// The reply, or nothing when the server is gone, the time is over, or it refuses the question.
-  std::optional<Reply> ask(const std::vector<std::string>& command) {
+  /// The reply, which may be an error, or nothing when the server is gone or the time is over. The one way to
+  /// the client: after a call that failed there must be no other.
+  std::optional<Reply> call(const std::vector<std::string>& command) {
     if (gone_ || clock_.now_us() > until_us_) return std::nullopt;
     auto reply = client_.call(command);
     if (!reply) {
@@ -49,13 +50,17 @@ class Checker {
       findings_.push_back(finding_of("connection", reply.error()));
       return std::nullopt;
     }
-    if (reply->is_error()) {
-      if (next_of_error(reply->text) == Next::kStop && reply->text.rfind("NOPERM", 0) == 0) {
-        add(Level::kWarning, command.front(), "the user may not use it, so it was not looked at");
-      }
-      return std::nullopt;
+    if (reply->text.rfind("NOPERM", 0) == 0 && reply->is_error()) {
+      add(Level::kWarning, command.front(), "the user may not use it, so it was not looked at");
     }
     return std::move(*reply);
+  }
+
+  /// The same without errors.
+  std::optional<Reply> ask(const std::vector<std::string>& command) {
+    auto reply = call(command);
+    if (reply && reply->is_error()) reply.reset();
+    return reply;
   }
 
   std::map<std::string, std::string> info(const std::string& section) {
@@ -93,28 +98,25 @@ class Checker {
     }
   }
 
-  bool knows(const std::string& command) {
+  void module(const std::string& name, const std::string& command, const std::string& missing,
+              const std::string& fix) {
     const auto reply = ask({"COMMAND", "INFO", command});
-    return !reply || !reply->is_array() || reply->elements.empty() ||
-           !reply->elements.front().elements.empty();
+    if (!reply || !reply->is_array() || reply->elements.empty()) return;  // not known either way
+    if (reply->elements.front().elements.empty()) {
+      add(Level::kError, name, missing, fix);
+    } else {
+      add(Level::kOk, name, "there");
+    }
   }
 
   void modules() {
     if (settings_.target == TargetType::kJson) {
-      if (knows("JSON.SET")) {
-        add(Level::kOk, "JSON module", "there");
-      } else {
-        add(Level::kError, "JSON module", "missing, and target.type is json",
-            "use Redis Stack or Redis 8, or target.type: hash");
-      }
+      module("JSON module", "JSON.SET", "missing, and target.type is json",
+             "use Redis Stack or Redis 8, or target.type: hash");
     }
     if (settings_.indexes.empty()) return;
-    if (knows("FT.CREATE")) {
-      add(Level::kOk, "search module", "there");
-    } else {
-      add(Level::kError, "search module", "missing, and there are indexes to make",
-          "use Redis Stack or Redis 8");
-    }
+    module("search module", "FT.CREATE", "missing, and there are indexes to make",
+           "use Redis Stack or Redis 8");
   }
 
   void position() {
@@ -130,12 +132,7 @@ class Checker {
   }
 
   void other_types() {
-    std::string prefix = settings_.key_template.literal_prefix();
-    if (settings_.key_template.is_default() && settings_.topics.size() == 1) {
-      const std::string& topic = settings_.topics.front();
-      append_escaped(prefix, std::string_view(topic).substr(topic.rfind('.') + 1), ":");
-      prefix += ':';
-    }
+    const std::string prefix = common_prefix(settings_.key_template, settings_.topics);
     if (prefix.empty()) return;
     const std::string wanted = settings_.target == TargetType::kJson ? "ReJSON-RL" : "hash";
     std::map<std::string, int> others;
@@ -167,8 +164,7 @@ class Checker {
 
   void index_there(const IndexDefinition& index) {
     const std::string subject = "index " + index.name;
-    if (gone_ || clock_.now_us() > until_us_) return;
-    auto info = client_.call({"FT.INFO", index.name});
+    const auto info = call({"FT.INFO", index.name});
     if (!info) return;
     if (info->is_error()) {
       if (is_unknown_index(info->text)) add(Level::kOk, subject, "not there yet, will be created");

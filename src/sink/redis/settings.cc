@@ -51,7 +51,8 @@ Result<std::vector<IndexDefinition>> read_indexes(const ConnectorConfig& config,
   return indexes;
 }
 
-/// What all keys of the sink begin with, when that can be told before the first row.
+}  // namespace
+
 std::string common_prefix(const KeyTemplate& key_template, const std::vector<std::string>& topics) {
   if (!key_template.is_default()) return key_template.literal_prefix();
   if (topics.size() != 1) return {};
@@ -59,8 +60,6 @@ std::string common_prefix(const KeyTemplate& key_template, const std::vector<std
   append_escaped(prefix, behind_dots(topics.front(), 1), ":");
   return prefix + ":";
 }
-
-}  // namespace
 
 Status check_topics_apart(const KeyTemplate& key_template, const std::vector<std::string>& topics,
                           bool by_pattern) {
@@ -109,8 +108,7 @@ Result<Settings> read_settings(const ConnectorConfig& config) {
   out.client.connect_timeout_ms = config.integer("redis.connection.timeout.ms");
   out.client.reply_timeout_ms = config.integer("redis.socket.timeout.ms");
   out.target = config.text("target.type") == "hash" ? TargetType::kHash : TargetType::kJson;
-  out.key_text = config.text("target.key");
-  auto key_template = KeyTemplate::parse(out.key_text);
+  auto key_template = KeyTemplate::parse(config.text("target.key"));
   if (!key_template) return std::move(key_template).error();
   out.key_template = std::move(*key_template);
   MILLRACE_TRY(check_topics_apart(out.key_template, out.topics, by_pattern));

@@ -20,16 +20,19 @@ struct Settings {
   ClientOptions client;
   TargetType target = TargetType::kJson;
   KeyTemplate key_template;
-  std::string key_text;  ///< as written, for messages
   JsonOptions json;
   std::vector<IndexDefinition> indexes;
   std::size_t batch_commands = 256;
-  std::size_t in_flight_bytes = 4U << 20U;
+  std::size_t in_flight_bytes = 2U << 20U;
   std::int64_t index_poll_ms = 5'000;
 };
 
 /// What is wrong is a stop error that names the option and what to write instead.
 [[nodiscard]] Result<Settings> read_settings(const ConnectorConfig& config);
+
+/// What all keys of the sink begin with, when that can be told before the first row; else empty. Pure.
+[[nodiscard]] std::string common_prefix(const KeyTemplate& key_template,
+                                        const std::vector<std::string>& topics);
 
 /// An error when two of the sink's topics could write the same keys: several topics (or a pattern) and a
 /// template that does not tell them apart. Pure.

@@ -3,9 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
+#include <thread>
 
+#include "sink/redis/check.h"
 #include "sink/redis/fake_redis.h"
 #include "sink/redis/pipeline.h"
+#include "sink/redis/spec.h"
 #include "sink/redis/test_rows.h"
 
 namespace millrace::redis {
@@ -104,6 +108,36 @@ TEST_F(RedisSinkTest, ExecRefusedForTheServersSakeIsTriedAgain) {
     const Status done = settle(batch.insert(kTable, {1, "x", "b"}).read(1));
     ASSERT_FALSE(done) << why;
     EXPECT_EQ(done.error().next, Next::kRetry) << why << " -> " << done.error().message;
+  }
+}
+
+TEST_F(RedisSinkTest, CheckOutlivesAServerThatGoesAwayWhileAsked) {
+  redis.answer([&](const FakeRedis::Command& command) {
+    if (command[0] == "FT.INFO") redis.cut();
+    if (command[0] == "COMMAND") return std::string("-NOPERM this user has no permissions\r\n");
+    return std::string();
+  });
+  const auto config = ConnectorConfig::make("cache", redis_spec().options,
+                                            {{"topics", "shop.public.t", {}},
+                                             {"redis.uri", "unix://" + redis.path() + "?db=0", {}},
+                                             {"indexes.one.fields.a", "TAG", {}},
+                                             {"indexes.two.fields.a", "TAG", {}}});
+  ASSERT_TRUE(config) << config.error().message;
+  std::atomic<bool> done = false;
+  std::thread server([&] {
+    while (!done) static_cast<void>(redis.now_us());
+  });
+  const auto findings = check(*config);
+  done = true;
+  server.join();
+  const auto of = [&](std::string_view subject) {
+    return std::count_if(findings.begin(), findings.end(), [&](const Finding& f) {
+      return f.subject == subject && f.message.find("lost the connection") != std::string::npos;
+    });
+  };
+  EXPECT_EQ(of("connection"), 1);
+  for (const Finding& finding : findings) {
+    EXPECT_NE(finding.subject, "JSON module") << "it could not be asked: " << finding.message;
   }
 }
 
