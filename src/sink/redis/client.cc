@@ -184,12 +184,12 @@ Status Client::exchange(std::int64_t until_us, bool wait_idle) {
     bool came = false;
     MILLRACE_TRY(receive(came));
     const std::int64_t now_us = clock_.now_us();
-    if (came || now_us >= until_us) return {};
     const bool idle = unsent_bytes() == 0 && missing_ == 0;
-    if (idle && !wait_idle) return {};
+    if (came || (idle && !wait_idle)) return {};
     if (!idle && now_us - last_moved_us_ > reply_timeout_us_) {
       return gone("no answer for " + std::to_string((now_us - last_moved_us_) / 1000) + " ms");
     }
+    if (now_us >= until_us) return {};
     if (stop_.stop_requested() && now_us >= stop_at_us) return {};
     const std::int64_t wait_us = std::min(until_us - now_us, kStepUs);
     pollfd entry{stream_->descriptor(), static_cast<short>(POLLIN | (unsent_bytes() > 0 ? POLLOUT : 0)), 0};

@@ -41,6 +41,7 @@ class FakeRedis final : public Clock {
   /// What a command is answered instead of being done, as on the wire; empty: it is done.
   void answer(std::function<std::string(const Command&)> how) { server_->instead = std::move(how); }
   void flush_all() { server_->keys.clear(); }
+  void freeze(bool on) { server_->frozen = on; }
   void cut() { server_->close_client(); }
   [[nodiscard]] bool connected() const { return server_->client >= 0; }
   [[nodiscard]] std::map<std::string, std::map<std::string, std::string>>& keys() { return server_->keys; }
@@ -54,6 +55,7 @@ class FakeRedis final : public Clock {
     std::int64_t ahead_us = 0;
     ReplyParser parser;
     bool in_multi = false;
+    bool frozen = false;
     std::deque<Command> queued;
     std::vector<std::string> done;
     std::function<std::string(const Command&)> instead;
@@ -87,6 +89,7 @@ class FakeRedis final : public Clock {
     }
 
     void serve() {
+      if (frozen) return;
       const int next = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (next >= 0) {
         close_client();

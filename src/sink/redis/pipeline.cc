@@ -39,11 +39,45 @@ void Pipeline::finish_front() {
     const bool complete = front.kind == Group::Kind::kNothing;
     if (!complete) return;
     bytes_ -= front.bytes;
-    rejected_.insert(rejected_.end(), std::make_move_iterator(front.rejected.begin()),
-                     std::make_move_iterator(front.rejected.end()));
-    if (front.after) settled_ = std::move(front.after);
+    waiting_.insert(waiting_.end(), std::make_move_iterator(front.rejected.begin()),
+                    std::make_move_iterator(front.rejected.end()));
+    if (front.after) {
+      settled_ = std::move(front.after);
+      rejected_.insert(rejected_.end(), std::make_move_iterator(waiting_.begin()),
+                       std::make_move_iterator(waiting_.end()));
+      waiting_.clear();
+    }
     groups_.pop_front();
   }
+}
+
+Error Pipeline::lose_position() {
+  position_lost_ = true;
+  return reconnect_error("Redis has lost its data while we were connected to it",
+                         "it is filled again with what the log still has; look for FLUSHALL, FLUSHDB, or "
+                         "eviction in Redis");
+}
+
+/// `added`: how many fields of the position's hash are new.
+Status Pipeline::take_position(const Group& group, const Reply& added) {
+  if (position_known_ && added.as_integer() > 0) return lose_position();
+  position_known_ = true;
+  written_ = *group.position;
+  return {};
+}
+
+/// An error of command `command` in EXEC: of the server, or a reject of its entry's rows.
+Status Pipeline::take_error(Group& group, std::size_t command, const std::string& error) {
+  if (next_of_error(error) != Next::kReject) return reply_error("a write", error);
+  if (command == group.entries.size()) {
+    return stop_error(
+        "the position cannot be written: its key in Redis is of another type",
+        "look at the keys that begin with millrace:position: and remove the one that is no hash");
+  }
+  if (position_known_ && error.find(kLostReply) != std::string::npos) return lose_position();
+  const std::uint32_t entry = group.entries[command];
+  group.overlay->reject(group.overlay->entries[entry], reject_sentence(error), group.rejected);
+  return {};
 }
 
 Status Pipeline::take_exec(Group& group, const Reply& reply) {
@@ -51,34 +85,30 @@ Status Pipeline::take_exec(Group& group, const Reply& reply) {
     const std::string& text = group.refused.empty() ? reply.text : group.refused;
     return reply_error("a group of writes", text);
   }
-  const std::size_t commands = group.entries.size();
-  if (!reply.is_array() || reply.elements.size() != commands + (group.has_position ? 1 : 0)) {
+  if (!reply.is_array() || reply.elements.size() != group.queued()) {
     return reconnect_error("Redis answered EXEC with something else than its replies");
   }
   std::uint32_t last_rejected = UINT32_MAX;
   for (std::size_t i = 0; i < reply.elements.size(); ++i) {
     const Reply& element = reply.elements[i];
     if (!element.is_error()) continue;
-    if (next_of_error(element.text) != Next::kReject) return reply_error("a write", element.text);
-    if (i == commands) {
-      return stop_error(
-          "the position cannot be written: its key in Redis is of another type",
-          "look at the keys that begin with millrace:position: and remove the one that is no hash");
-    }
-    if (group.entries[i] == last_rejected) continue;
+    const bool again = i < group.entries.size() && group.entries[i] == last_rejected;
+    if (again && next_of_error(element.text) == Next::kReject) continue;
+    MILLRACE_TRY(take_error(group, i, element.text));
     last_rejected = group.entries[i];
-    group.overlay->reject(group.overlay->entries[last_rejected], reject_sentence(element.text),
-                          group.rejected);
   }
-  return {};
+  const bool written = group.position && !reply.elements.back().is_error();
+  return written ? take_position(group, reply.elements.back()) : Status();
 }
 
 Status Pipeline::take(Group& group, const Reply& reply, bool& complete) {
   complete = true;
-  if (group.kind == Group::Kind::kCommand) return group.on_reply ? group.on_reply(reply) : Status();
-  const std::size_t queued = group.entries.size() + (group.has_position ? 1 : 0);
+  if (group.kind == Group::Kind::kCommand) {
+    if (!group.position) return group.on_reply(reply);
+    return reply.is_error() ? Status(reply_error("the position", reply.text)) : take_position(group, reply);
+  }
   const std::size_t seen = group.replies++;
-  if (seen == queued + 1) return take_exec(group, reply);
+  if (seen == group.queued() + 1) return take_exec(group, reply);
   complete = false;
   if (reply.is_error() && group.refused.empty()) group.refused = reply.text;
   return {};

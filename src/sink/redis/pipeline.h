@@ -23,12 +23,18 @@ struct Group {
   };
   Kind kind = Kind::kNothing;
   std::shared_ptr<const Overlay> overlay;
-  std::vector<std::uint32_t> entries;  ///< of each command in MULTI, the entry it belongs to
-  bool has_position = false;           ///< the last command in MULTI is the position
+  std::vector<std::uint32_t> entries;   ///< of each command in MULTI, the entry it belongs to
+  std::optional<LogPosition> position;  ///< written by the last command in MULTI, or by the only one
+  bool position_in_script = false;      ///< the command of the one entry writes it and answers for it
   std::size_t bytes = 0;
   std::optional<LogPosition> after;  ///< where the reader stands once this group is in
   std::vector<Rejected> rejected;
   std::function<Status(const Reply&)> on_reply;
+
+  /// Commands between MULTI and EXEC.
+  [[nodiscard]] std::size_t queued() const {
+    return entries.size() + (position && !position_in_script ? 1 : 0);
+  }
 
   std::size_t replies = 0;  ///< seen so far
   std::string refused;      ///< first error in place of QUEUED
@@ -40,28 +46,44 @@ struct Group {
 /// Groups in flight, in order, and what their replies settle. One thread; the client outlives it.
 class Pipeline {
  public:
-  explicit Pipeline(Client& client) : client_(client) {}
+  /// `written`: the position that Redis has; `known`: it has one.
+  Pipeline(Client& client, LogPosition written, bool known)
+      : client_(client), written_(std::move(written)), position_known_(known) {}
 
   /// `group`'s commands are already in client.out().
   void push(Group group);
   /// Reads the replies that have come. An error ends the pipeline: nothing after it counts.
   [[nodiscard]] Status take_replies();
-  /// What was settled since the last call: a position if it moved, and the rejects up to it.
+  /// What was settled since the last call: a position if it moved, and the rejects up to it. Rejects of what
+  /// is not settled wait: Redis may turn out to have lost what they were held against.
   [[nodiscard]] std::optional<LogPosition> take_settled(std::vector<Rejected>& rejected);
 
   [[nodiscard]] bool idle() const { return groups_.empty(); }
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
+  /// The last position that Redis has answered for.
+  [[nodiscard]] const LogPosition& written() const { return written_; }
+  [[nodiscard]] bool position_known() const { return position_known_; }
+  /// Redis has lost the position, and with it the rows, since this connection read or wrote it; a position
+  /// that was written after that says of rows that they are there which are not.
+  [[nodiscard]] bool position_lost() const { return position_lost_; }
+  [[nodiscard]] Error lose_position();
 
  private:
   Status take(Group& group, const Reply& reply, bool& complete);
   Status take_exec(Group& group, const Reply& reply);
+  Status take_error(Group& group, std::size_t command, const std::string& error);
+  Status take_position(const Group& group, const Reply& added);
   void finish_front();
 
   Client& client_;
   std::deque<Group> groups_;
   std::size_t bytes_ = 0;
   std::optional<LogPosition> settled_;
+  std::vector<Rejected> waiting_;  ///< of groups behind the last one settled
   std::vector<Rejected> rejected_;
+  LogPosition written_;
+  bool position_known_;
+  bool position_lost_ = false;
 };
 
 }  // namespace millrace::redis

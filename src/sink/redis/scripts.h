@@ -7,6 +7,10 @@ namespace millrace::redis {
 /// What the scripts answer when the document whose values are to be kept is not there.
 inline constexpr std::string_view kAbsentReply = "MILLRACE_ABSENT";
 
+/// What the script of a move answers instead when the position is not there either: unless there never was
+/// one, Redis has lost everything.
+inline constexpr std::string_view kLostReply = "MILLRACE_ABSENT position";
+
 /// Writes a document of which some columns were not sent and keep their values. KEYS: the key the values come
 /// from, the key to write (the same, or another when the row's key has changed: the old document is then
 /// removed). When the first is gone and the second is there, the move has been done before, and the values
@@ -47,13 +51,16 @@ if from ~= KEYS[2] then redis.call('UNLINK', from) end
 return 1)";
 
 /// Ends a function `merge` that holds one of the above, to move a document and write the position in one
-/// step. KEYS further: the position's hash. ARGV in front: the four arguments of its HSET.
+/// step, and answers with that HSET's reply. KEYS further: the position's hash. ARGV in front: the four
+/// arguments of its HSET.
 inline constexpr std::string_view kMoveTail = R"(
 end
 local done = merge(KEYS, {unpack(ARGV, 5)})
-if type(done) == 'table' and done.err then return done end
-redis.call('HSET', KEYS[3], ARGV[1], ARGV[2], ARGV[3], ARGV[4])
-return done)";
+if type(done) == 'table' and done.err then
+  if redis.call('EXISTS', KEYS[3]) == 0 then return redis.error_reply('MILLRACE_ABSENT position') end
+  return done
+end
+return redis.call('HSET', KEYS[3], ARGV[1], ARGV[2], ARGV[3], ARGV[4]))";
 
 /// Removes a hash, and refuses to remove a key of another type: it is not ours.
 inline constexpr std::string_view kRemoveHash = R"(local kind = redis.call('TYPE', KEYS[1]).ok

@@ -44,8 +44,10 @@ class RedisSink final : public Sink {
   Status truncate(const ReadBatch& rows, std::uint32_t row);
   Status drain();
   Status keep_bound();
-  Status write_position_if_due();
-  void append_position(const LogPosition& position);
+  void keep_position_if_due();
+  void send_position();
+  LogPosition append_position(const LogPosition& position);
+  void leave_position();
   [[nodiscard]] LogPosition position_at(const ReadBatch& rows, std::uint32_t row) const;
 
   Settings settings_;
@@ -58,13 +60,13 @@ class RedisSink final : public Sink {
   std::optional<IndexWatch> watch_;
 
   LogPosition applied_;         ///< of the target when it was opened: rows before it have been applied
-  LogPosition written_;         ///< last position sent to Redis
   LogPosition durable_;         ///< last position settled
   LogPosition held_after_;      ///< where the reader stands after the rows held
   std::size_t held_bytes_ = 0;  ///< of batches whose rows wait in the encoder
   std::int64_t held_since_us_ = 0;
-  std::int64_t position_at_us_ = 0;
-  std::vector<Rejected> rejected_;  ///< while encoding, until the group they go with is sent
+  std::int64_t position_at_us_ = 0;  ///< when it was last written or asked for
+  bool forget_position_ = false;     ///< what Redis says is not so: it has lost what was there before
+  std::vector<Rejected> rejected_;   ///< while encoding, until the group they go with is sent
 };
 
 Result<std::optional<LogPosition>> RedisSink::open(TaskContext& context) {
@@ -73,18 +75,25 @@ Result<std::optional<LogPosition>> RedisSink::open(TaskContext& context) {
   auto client = Client::connect(settings_.client, context.clock, context.stop);
   if (!client) return std::move(client).error();
   client_ = std::move(*client);
-  pipeline_.emplace(*client_);
   watch_.emplace(settings_.indexes, settings_.index_poll_ms, context);
   MILLRACE_TRY(prepare_server());
   MILLRACE_TRY(watch_->create_missing(*client_));
+  if (forget_position_) {
+    const auto forgotten = client_->call({"UNLINK", position_key_});
+    if (!forgotten) return forgotten.error();
+    if (forgotten->is_error()) return reply_error("UNLINK " + position_key_, forgotten->text);
+    forget_position_ = false;
+  }
   auto reply = client_->call({"HMGET", position_key_, "log", "position"});
   if (!reply) return std::move(reply).error();
   if (reply->is_error()) return reply_error("to show the position under " + position_key_, reply->text);
   auto position = read_position(*reply, position_key_, context.log_id);
   if (!position) return std::move(position).error();
   applied_ = position->value_or(LogPosition());
-  written_ = applied_;
   durable_ = applied_;
+  const auto is_there = [](const Reply& field) { return field.kind != Reply::Kind::kNull; };
+  pipeline_.emplace(*client_, applied_,
+                    std::all_of(reply->elements.begin(), reply->elements.end(), is_there));
   return position;
 }
 
@@ -171,10 +180,12 @@ Status RedisSink::flush_held() {
   return flush(held_after_, true);
 }
 
-void RedisSink::append_position(const LogPosition& position) {
-  written_ = furthest(applied_, position);
-  append_command(client_->out(), position_command(position_key_, context_->log_id, written_));
+/// Answers what it has written.
+LogPosition RedisSink::append_position(const LogPosition& position) {
+  LogPosition written = furthest(applied_, position);
+  append_command(client_->out(), position_command(position_key_, context_->log_id, written));
   position_at_us_ = context_->clock.now_us();
+  return written;
 }
 
 /// Sends what was overlaid in groups; the last one stands for everything before `after`.
@@ -198,10 +209,7 @@ Status RedisSink::flush(const LogPosition& after, bool write_position) {
   }
   group.after = after;
   group.rejected = std::exchange(rejected_, {});
-  if (!group.entries.empty() && write_position) {
-    group.has_position = true;
-    append_position(after);
-  }
+  if (!group.entries.empty() && write_position) group.position = append_position(after);
   return send_group(std::move(group), start);
 }
 
@@ -210,7 +218,7 @@ Status RedisSink::send_group(Group group, std::size_t start) {
   if (!group.entries.empty()) {
     group.kind = Group::Kind::kWrites;
     append_command(client_->out(), {"EXEC"});
-    client_->expect(group.entries.size() + (group.has_position ? 3 : 2));
+    client_->expect(group.queued() + 2);
   }
   group.bytes = client_->out().size() - start;
   const bool sends = group.kind != Group::Kind::kNothing;
@@ -252,9 +260,10 @@ Status RedisSink::move_row(const ReadBatch& rows, std::uint32_t row) {
   group.after = after;
   const std::size_t start = client_->out().size();
   if (!overlay->empty()) {
-    written_ = furthest(applied_, after);
+    group.position = furthest(applied_, after);
+    group.position_in_script = true;
     append_command(client_->out(), {"MULTI"});
-    const CommandWriter::Move move{from, position_command(position_key_, context_->log_id, written_)};
+    const CommandWriter::Move move{from, position_command(position_key_, context_->log_id, *group.position)};
     const std::uint32_t commands = writer_.append_move(client_->out(), *overlay, move, rejected_);
     group.entries.assign(commands, 0);
     if (commands == 0) client_->out().resize(start);
@@ -292,29 +301,40 @@ Status RedisSink::truncate(const ReadBatch& rows, std::uint32_t row) {
   return {};
 }
 
-Status RedisSink::write_position_if_due() {
-  if (!pipeline_->idle() || held_bytes_ > 0) return {};
-  if (furthest(applied_, durable_) == written_) return {};
-  if (context_->clock.now_us() - position_at_us_ < kPositionEveryUs) return {};
-  append_position(durable_);
+void RedisSink::send_position() {
+  Group group;
+  group.kind = Group::Kind::kCommand;
+  group.position = append_position(durable_);
+  client_->expect(1);
+  pipeline_->push(std::move(group));
+}
+
+/// Between writes: the position if it has moved, else whether Redis still has it.
+void RedisSink::keep_position_if_due() {
+  if (!pipeline_->idle() || held_bytes_ > 0) return;
+  if (context_->clock.now_us() - position_at_us_ < kPositionEveryUs) return;
+  if (furthest(applied_, durable_) != pipeline_->written()) return send_position();
+  if (!pipeline_->position_known()) return;
+  position_at_us_ = context_->clock.now_us();
+  append_command(client_->out(), {"EXISTS", position_key_});
   client_->expect(1);
   Group group;
   group.kind = Group::Kind::kCommand;
-  group.on_reply = [](const Reply& reply) {
-    return reply.is_error() ? Status(reply_error("the position", reply.text)) : Status();
+  group.on_reply = [this](const Reply& reply) {
+    const bool lost = !reply.is_error() && reply.as_integer() == 0;
+    return lost ? Status(pipeline_->lose_position()) : Status();
   };
   pipeline_->push(std::move(group));
-  return {};
 }
 
 Result<Settled> RedisSink::poll(std::int64_t until_us) {
   if (!client_) return reconnect_error("the Redis sink is not open");
   MILLRACE_TRY(context_->failpoints.pass("redis.before_poll"));
   Settled out;
-  for (;;) {
+  for (bool over = false;;) {
     const std::int64_t now_us = context_->clock.now_us();
     if (held_bytes_ > 0 && now_us - held_since_us_ > kMaxHeldUs) MILLRACE_TRY(flush_held());
-    MILLRACE_TRY(write_position_if_due());
+    keep_position_if_due();
     watch_->ask_if_due(*client_, *pipeline_);
     MILLRACE_TRY(client_->send());
     MILLRACE_TRY(pipeline_->take_replies());
@@ -322,8 +342,10 @@ Result<Settled> RedisSink::poll(std::int64_t until_us) {
       durable_ = std::move(*settled);
       break;
     }
-    if (now_us >= until_us || context_->stop.stop_requested() || !out.rejected.empty()) break;
-    MILLRACE_TRY(client_->exchange(std::min(until_us, now_us + kStepUs), true));
+    if (over) break;
+    // However short the time: what has come is read, so that a connection that is gone is noticed.
+    over = now_us >= until_us || context_->stop.stop_requested();
+    MILLRACE_TRY(client_->exchange(over ? now_us : std::min(until_us, now_us + kStepUs), true));
   }
   out.durable = durable_;
   return out;
@@ -338,14 +360,24 @@ SinkStatus RedisSink::status() const {
   return out;
 }
 
-void RedisSink::close() {
-  if (client_ && pipeline_ && pipeline_->idle() && held_bytes_ == 0 &&
-      furthest(applied_, durable_) != written_) {
-    // Best effort: without it, rows that needed no write are read again.
-    append_position(durable_);
-    client_->expect(1);
-    static_cast<void>(client_->exchange(context_->clock.now_us() + kStepUs));
+/// Best effort. Without the position, rows that needed no write are read again; one that is wrong is taken
+/// away again when the sink is opened next, but the process may not live that long.
+void RedisSink::leave_position() {
+  if (!client_ || !pipeline_) return;
+  if (pipeline_->idle() && held_bytes_ == 0 && furthest(applied_, durable_) != pipeline_->written()) {
+    send_position();
+    if (!client_->exchange(context_->clock.now_us() + kStepUs)) return;
+    static_cast<void>(pipeline_->take_replies());
   }
+  if (!pipeline_->position_lost()) return;
+  forget_position_ = true;
+  append_command(client_->out(), {"UNLINK", position_key_});
+  client_->expect(1);
+  static_cast<void>(client_->exchange(context_->clock.now_us() + kStepUs));
+}
+
+void RedisSink::close() {
+  leave_position();
   watch_.reset();
   pipeline_.reset();
   client_.reset();

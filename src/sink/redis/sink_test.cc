@@ -111,6 +111,87 @@ TEST_F(RedisSinkTest, ExecRefusedForTheServersSakeIsTriedAgain) {
   }
 }
 
+TEST_F(RedisSinkTest, EmptiedWhileConnectedIsNoticedAtTheNextWrite) {
+  ASSERT_TRUE(open());
+  TestBatch batch;
+  ASSERT_TRUE(settle(batch.insert(kTable, {1, "x", "b"}).read(1)));
+  redis.flush_all();
+  const Status done = settle(batch.insert(kTable, {2, "x", "b"}).read(2));
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().next, Next::kReconnect);
+  sink->close();
+  EXPECT_EQ(redis.keys().count("millrace:position:cache"), 0U);
+  const auto position = open();
+  ASSERT_TRUE(position);
+  ASSERT_TRUE(position->has_value());
+  EXPECT_TRUE((*position)->streams().empty()) << "it is filled again from the beginning";
+  EXPECT_TRUE(rejected.empty());
+}
+
+TEST_F(RedisSinkTest, EmptiedWhileConnectedIsNoticedWhenTheSinkIsClosed) {
+  ASSERT_TRUE(open());
+  TestBatch batch;
+  ASSERT_TRUE(settle(batch.insert(kTable, {1, "x", "b"}).read(1)));
+  ReadBatch nothing = batch.insert(kTable, {2, "x", "b"}).read(2);
+  nothing.end_row = nothing.first_row;
+  ASSERT_TRUE(settle(nothing));
+  redis.flush_all();
+  sink->close();
+  const auto position = open();
+  ASSERT_TRUE(position);
+  EXPECT_TRUE((*position)->streams().empty());
+}
+
+TEST_F(RedisSinkTest, EmptiedWhileIdleIsNoticedByPollsThatDoNotWait) {
+  ASSERT_TRUE(open());
+  TestBatch batch;
+  ASSERT_TRUE(settle(batch.insert(kTable, {1, "x", "b"}).read(1)));
+  redis.flush_all();
+  std::optional<Error> error;
+  for (int second = 0; second < 4 && !error; ++second) {
+    redis.advance_us(1'000'000);
+    if (auto settled = sink->poll(redis.now_us()); !settled) error = settled.error();
+  }
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->next, Next::kReconnect);
+}
+
+TEST_F(RedisSinkTest, ConnectionCutWhileIdleIsNoticedByPollsThatDoNotWait) {
+  ASSERT_TRUE(open());
+  ASSERT_TRUE(sink->poll(redis.now_us()));
+  redis.cut();
+  const auto settled = sink->poll(redis.now_us());
+  ASSERT_FALSE(settled);
+  EXPECT_EQ(settled.error().next, Next::kReconnect);
+}
+
+TEST_F(RedisSinkTest, SilentServerIsNoticedByPollsThatDoNotWait) {
+  ASSERT_TRUE(open());
+  ASSERT_TRUE(settle(TestBatch().insert(kTable, {1, "x", "b"}).read(1)));
+  redis.freeze(true);
+  std::optional<Error> error;
+  for (int second = 0; second < 20 && !error; ++second) {
+    redis.advance_us(1'000'000);
+    if (auto settled = sink->poll(redis.now_us()); !settled) error = settled.error();
+  }
+  ASSERT_TRUE(error);
+  EXPECT_NE(error->message.find("no answer"), std::string::npos) << error->message;
+}
+
+TEST_F(RedisSinkTest, PositionBehindAMoveThatWasRefusedIsWrittenAfterAll) {
+  ASSERT_TRUE(open());
+  TestBatch batch;
+  ASSERT_TRUE(settle(batch.insert(kTable, {1, "x", "b"}).read(1)));
+  redis.answer([](const FakeRedis::Command& command) {
+    return command[0] == "EVAL" ? std::string("-MILLRACE_ABSENT\r\n") : std::string();
+  });
+  ASSERT_TRUE(settle(batch.update(kTable, {5, kNotSent, kNotSent}, {6, "x", kKept}).read(2)));
+  EXPECT_EQ(rejected.size(), 1U);
+  redis.advance_us(2'000'000);
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(sink->poll(redis.now_us()));
+  EXPECT_EQ(redis.keys()["millrace:position:cache"]["position"], "1:3:0");
+}
+
 TEST_F(RedisSinkTest, CheckOutlivesAServerThatGoesAwayWhileAsked) {
   redis.answer([&](const FakeRedis::Command& command) {
     if (command[0] == "FT.INFO") redis.cut();

@@ -1,0 +1,38 @@
+"""What only a real Redis can show of its sink: what happens there behind the sink's back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import redis
+from test_stream import start, wait_documents
+
+from harness.millrace import Millrace
+from harness.postgres import Database
+
+Shop = Callable[..., Millrace]
+
+
+def test_emptied_while_connected(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """FLUSHALL is noticed by the next change, and all is written again from the log."""
+    database.script("create table s (id int primary key, v text);")
+    millrace = start(shop("public.s"))
+    database.script("insert into s select i, 'v' || i from generate_series(1, 20) i;")
+    wanted: dict[str, dict[str, object]] = {f"s:id:{i}": {"id": i, "v": f"v{i}"} for i in range(1, 21)}
+    wait_documents(millrace, client, wanted)
+    client.flushall()
+    database.script("insert into s values (21, 'v21');")
+    wanted["s:id:21"] = {"id": 21, "v": "v21"}
+    wait_documents(millrace, client, wanted)
+    assert millrace.wait_state("cache", "running").get("dead_letters", 0) == 0
+
+
+def test_moved_in_the_transaction_that_widens_the_table(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """The row's document is in the same batch under the old key, of the table's version before."""
+    database.script("""create table m (id int primary key, v text);
+      alter table m alter v set storage external;""")
+    millrace = start(shop("public.m"))
+    database.script("""begin; insert into m values (1, repeat('v', 3000)); alter table m add c int;
+      update m set id = 2 where id = 1; insert into m values (3, 'three', 3); commit;""")
+    wait_documents(millrace, client, {"m:id:2": {"id": 2, "v": "v" * 3000, "c": None},
+                                      "m:id:3": {"id": 3, "v": "three", "c": 3}})
