@@ -114,7 +114,7 @@ Result<std::unique_ptr<Client>> Client::connect(const ClientOptions& options, Cl
 }
 
 Status Client::open(const ClientOptions& options) {
-  auto stream = Stream::open(options, clock_, clock_.now_us() + options.connect_timeout_ms * 1000);
+  auto stream = Stream::open(options, {clock_, clock_.now_us() + options.connect_timeout_ms * 1000, stop_});
   if (!stream) {
     Error error = std::move(stream).error();
     error.message = "cannot connect to Redis at " + where_ + ": " + error.message;

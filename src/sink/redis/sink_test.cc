@@ -178,6 +178,16 @@ TEST_F(RedisSinkTest, SilentServerIsNoticedByPollsThatDoNotWait) {
   EXPECT_NE(error->message.find("no answer"), std::string::npos) << error->message;
 }
 
+TEST_F(RedisSinkTest, StopEndsTheWaitForAServerThatDoesNotShakeHands) {
+  settings.client.uri.tls = true;
+  settings.client.connect_timeout_ms = 60'000;
+  redis.freeze(true);
+  stop.request_stop();
+  const std::int64_t begin_us = redis.now_us();
+  EXPECT_FALSE(open());
+  EXPECT_LT(redis.now_us() - begin_us, 5'000'000);
+}
+
 TEST_F(RedisSinkTest, PositionBehindAMoveThatWasRefusedIsWrittenAfterAll) {
   ASSERT_TRUE(open());
   TestBatch batch;

@@ -22,6 +22,8 @@
 namespace millrace::redis {
 namespace {
 
+constexpr std::int64_t kStepMs = 100;
+
 class Descriptor {
  public:
   explicit Descriptor(int number) : number_(number) {}
@@ -43,11 +45,21 @@ std::string system_text(int code) {
   return strerror_r(code, text.data(), text.size());
 }
 
-/// True when `descriptor` is ready for `events` before `until_us`.
-bool wait_ready(int descriptor, short events, Clock& clock, std::int64_t until_us) {
-  const std::int64_t left_ms = std::max<std::int64_t>(0, (until_us - clock.now_us() + 999) / 1000);
-  pollfd entry{descriptor, events, 0};
-  return ::poll(&entry, 1, static_cast<int>(std::min<std::int64_t>(left_ms, 3'600'000))) > 0;
+using Patience = Stream::Patience;
+
+/// Nothing when `descriptor` is ready for `events`; else `late` once the time is over, or that we are
+/// stopping.
+Status wait_ready(int descriptor, short events, const Patience& patience, const Error& late) {
+  for (;;) {
+    const std::int64_t left_us = patience.until_us - patience.clock.now_us();
+    const std::int64_t wait_ms = std::clamp<std::int64_t>((left_us + 999) / 1000, 0, kStepMs);
+    pollfd entry{descriptor, events, 0};
+    const int ready = ::poll(&entry, 1, static_cast<int>(wait_ms));
+    if (ready > 0) return {};
+    if (ready < 0 && errno != EINTR) return retry_error("poll failed: " + system_text(errno));
+    if (patience.stop.stop_requested()) return retry_error("stopping while it had not answered yet");
+    if (ready == 0 && left_us <= kStepMs * 1000) return late;
+  }
 }
 
 class PlainStream final : public Stream {
@@ -65,9 +77,9 @@ class PlainStream final : public Stream {
 
  private:
   static Result<Moved> moved(ssize_t count, bool reading) {
-    if (count > 0) return Moved{static_cast<std::size_t>(count), false, false};
-    if (count == 0) return Moved{0, reading, false};
-    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return Moved{0, false, reading};
+    if (count > 0) return Moved{static_cast<std::size_t>(count), false};
+    if (count == 0) return Moved{0, reading};
+    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return Moved{};
     return reconnect_error(system_text(errno));
   }
   Descriptor socket_;
@@ -90,7 +102,7 @@ class TlsStream final : public Stream {
  public:
   explicit TlsStream(Descriptor socket) : socket_(std::move(socket)) {}
 
-  Status start(const ClientOptions& options, Clock& clock, std::int64_t until_us) {
+  Status start(const ClientOptions& options, const Patience& patience) {
     MILLRACE_TRY(prepare(options));
     for (;;) {
       ERR_clear_error();
@@ -99,10 +111,9 @@ class TlsStream final : public Stream {
       const int why = SSL_get_error(tls_.get(), done);
       if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE) return handshake_error();
       const short events = why == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT;
-      if (!wait_ready(socket_.number(), events, clock, until_us)) {
-        return reconnect_error("the TLS handshake took too long",
-                               "check that the port of redis.uri speaks TLS");
-      }
+      MILLRACE_TRY(wait_ready(
+          socket_.number(), events, patience,
+          reconnect_error("the TLS handshake took too long", "check that the port of redis.uri speaks TLS")));
     }
   }
 
@@ -168,14 +179,13 @@ class TlsStream final : public Stream {
   }
 
   Result<Moved> moved(int done, std::size_t count) {
-    if (done == 1) return Moved{count, false, false};
+    if (done == 1) return Moved{count, false};
     switch (SSL_get_error(tls_.get(), done)) {
       case SSL_ERROR_WANT_READ:
-        return Moved{0, false, true};
       case SSL_ERROR_WANT_WRITE:
-        return Moved{0, false, false};
+        return Moved{};
       case SSL_ERROR_ZERO_RETURN:
-        return Moved{0, true, false};
+        return Moved{0, true};
       default:
         return reconnect_error(tls_text());
     }
@@ -200,13 +210,12 @@ void watch_peer(int descriptor, std::int64_t timeout_ms) {
   set(IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(std::clamp<std::int64_t>(timeout_ms, 1'000, 600'000)));
 }
 
-Result<Descriptor> connect_to(const sockaddr* address, socklen_t size, int family, Clock& clock,
-                              std::int64_t until_us) {
+Result<Descriptor> connect_to(const sockaddr* address, socklen_t size, int family, const Patience& patience) {
   Descriptor socket(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (socket.number() < 0) return retry_error("no socket: " + system_text(errno));
   if (::connect(socket.number(), address, size) == 0) return socket;
   if (errno != EINPROGRESS) return retry_error(system_text(errno));
-  if (!wait_ready(socket.number(), POLLOUT, clock, until_us)) return retry_error("no answer in time");
+  MILLRACE_TRY(wait_ready(socket.number(), POLLOUT, patience, retry_error("no answer in time")));
   int code = 0;
   socklen_t code_size = sizeof(code);
   if (::getsockopt(socket.number(), SOL_SOCKET, SO_ERROR, &code, &code_size) != 0) code = errno;
@@ -214,15 +223,15 @@ Result<Descriptor> connect_to(const sockaddr* address, socklen_t size, int famil
   return socket;
 }
 
-Result<Descriptor> connect_unix(const std::string& path, Clock& clock, std::int64_t until_us) {
+Result<Descriptor> connect_unix(const std::string& path, const Patience& patience) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof(address.sun_path)) return stop_error("the path of the Unix socket is too long");
   std::memcpy(address.sun_path, path.data(), path.size());
-  return connect_to(reinterpret_cast<const sockaddr*>(&address), sizeof(address), AF_UNIX, clock, until_us);
+  return connect_to(reinterpret_cast<const sockaddr*>(&address), sizeof(address), AF_UNIX, patience);
 }
 
-Result<Descriptor> connect_tcp(const Uri& uri, Clock& clock, std::int64_t until_us) {
+Result<Descriptor> connect_tcp(const Uri& uri, const Patience& patience) {
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
@@ -231,8 +240,12 @@ Result<Descriptor> connect_tcp(const Uri& uri, Clock& clock, std::int64_t until_
   if (code != 0) return retry_error(std::string("the host name is not known: ") + ::gai_strerror(code));
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> addresses(found, ::freeaddrinfo);
   Error last = retry_error("the host has no address");
-  for (const addrinfo* a = addresses.get(); a != nullptr; a = a->ai_next) {
-    auto socket = connect_to(a->ai_addr, a->ai_addrlen, a->ai_family, clock, until_us);
+  std::int64_t left = 0;
+  for (const addrinfo* a = addresses.get(); a != nullptr; a = a->ai_next) ++left;
+  for (const addrinfo* a = addresses.get(); a != nullptr && !patience.stop.stop_requested(); a = a->ai_next) {
+    const std::int64_t now_us = patience.clock.now_us();
+    const Patience share{patience.clock, now_us + (patience.until_us - now_us) / left--, patience.stop};
+    auto socket = connect_to(a->ai_addr, a->ai_addrlen, a->ai_family, share);
     if (socket) return socket;
     last = std::move(socket).error();
   }
@@ -241,16 +254,14 @@ Result<Descriptor> connect_tcp(const Uri& uri, Clock& clock, std::int64_t until_
 
 }  // namespace
 
-Result<std::unique_ptr<Stream>> Stream::open(const ClientOptions& options, Clock& clock,
-                                             std::int64_t until_us) {
+Result<std::unique_ptr<Stream>> Stream::open(const ClientOptions& options, const Patience& patience) {
   const bool is_unix = !options.uri.unix_path.empty();
-  auto socket = is_unix ? connect_unix(options.uri.unix_path, clock, until_us)
-                        : connect_tcp(options.uri, clock, until_us);
+  auto socket = is_unix ? connect_unix(options.uri.unix_path, patience) : connect_tcp(options.uri, patience);
   if (!socket) return std::move(socket).error();
   if (!is_unix) watch_peer(socket->number(), options.reply_timeout_ms);
   if (!options.uri.tls) return std::unique_ptr<Stream>(std::make_unique<PlainStream>(std::move(*socket)));
   auto tls = std::make_unique<TlsStream>(std::move(*socket));
-  MILLRACE_TRY(tls->start(options, clock, until_us));
+  MILLRACE_TRY(tls->start(options, patience));
   return std::unique_ptr<Stream>(std::move(tls));
 }
 

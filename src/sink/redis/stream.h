@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -23,8 +24,7 @@ class Stream {
 
   struct Moved {
     std::size_t bytes = 0;
-    bool closed = false;      ///< the peer has ended the connection
-    bool wants_read = false;  ///< nothing moved; try again when the socket is readable (else: writable)
+    bool closed = false;  ///< the peer has ended the connection
   };
   [[nodiscard]] virtual Result<Moved> write(std::string_view bytes) = 0;
   [[nodiscard]] virtual Result<Moved> read(char* to, std::size_t size) = 0;
@@ -32,9 +32,15 @@ class Stream {
   [[nodiscard]] virtual bool pending() const = 0;
   [[nodiscard]] virtual int descriptor() const = 0;
 
-  /// Resolves, connects and shakes hands until `until_us`. Errors say where, never with the password.
-  [[nodiscard]] static Result<std::unique_ptr<Stream>> open(const ClientOptions& options, Clock& clock,
-                                                            std::int64_t until_us);
+  /// How long opening may wait. A host with several addresses gives each its share of the time.
+  struct Patience {
+    Clock& clock;
+    std::int64_t until_us;
+    std::stop_token stop;  ///< asked to stop: open ends within 100 ms, but for the lookup of the name
+  };
+  /// Resolves, connects and shakes hands. Errors say where, never with the password.
+  [[nodiscard]] static Result<std::unique_ptr<Stream>> open(const ClientOptions& options,
+                                                            const Patience& patience);
 };
 
 }  // namespace millrace::redis
