@@ -9,6 +9,7 @@ from test_stream import start, wait_documents
 
 from harness.millrace import Millrace
 from harness.postgres import Database
+from harness.waiting import wait_until
 
 Shop = Callable[..., Millrace]
 
@@ -25,6 +26,26 @@ def test_emptied_while_connected(shop: Shop, database: Database, client: redis.R
     wanted["s:id:21"] = {"id": 21, "v": "v21"}
     wait_documents(millrace, client, wanted)
     assert millrace.wait_state("cache", "running").get("dead_letters", 0) == 0
+
+
+def test_rows_that_change_places(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """In one statement, as a key allows that is checked at the end of the transaction."""
+    database.script("""create table d (id int primary key deferrable initially deferred, v text);
+      alter table d replica identity full;""")
+    millrace = start(shop("public.d", redis={"target.key": "{table}:id:{id}"}))
+    database.script("insert into d values (1, 'one'), (2, 'two'), (3, 'three');")
+    database.script("update d set id = id % 3 + 1;")
+    wait_documents(millrace, client, {"d:id:2": {"id": 2, "v": "one"}, "d:id:3": {"id": 3, "v": "two"},
+                                      "d:id:1": {"id": 1, "v": "three"}})
+
+
+def test_a_row_that_loses_its_key(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """The row is parked, and its document does not stay behind."""
+    database.script("create table n (id int primary key, k text); alter table n replica identity full;")
+    millrace = start(shop("public.n", redis={"target.key": "{table}:{k}"}))
+    database.script("insert into n values (1, 'x'), (2, 'y'); update n set k = null where id = 1;")
+    wait_documents(millrace, client, {"n:y": {"id": 2, "k": "y"}})
+    wait_until(lambda: millrace.status()["cache"]["dead_letters"] == 1, "the row is parked", 15, context=millrace.tail)
 
 
 def test_moved_in_the_transaction_that_widens_the_table(shop: Shop, database: Database, client: redis.Redis) -> None:

@@ -12,6 +12,22 @@ constexpr std::size_t kMaxPlans = 4096;
 
 bool is_kept(const Cell& cell) { return cell.type == CellType::kUnchanged; }
 
+bool same_value(const Batch& a_batch, const Cell& a, const Batch& b_batch, const Cell& b) {
+  if (a.type != b.type) return false;
+  switch (storage_of(a.type)) {
+    case CellStorage::kWord:
+      return a.word == b.word;
+    case CellStorage::kBytes:
+      return a_batch.bytes(a) == b_batch.bytes(b);
+    case CellStorage::kCells:
+      break;
+  }
+  const auto a_cells = a_batch.elements(a);
+  const auto b_cells = b_batch.elements(b);
+  const auto same = [&](const Cell& x, const Cell& y) { return same_value(a_batch, x, b_batch, y); };
+  return std::equal(a_cells.begin(), a_cells.end(), b_cells.begin(), b_cells.end(), same);
+}
+
 }  // namespace
 
 /// A row with its keys and columns worked out. The keys are views of the encoder's buffers.
@@ -116,11 +132,34 @@ void Encoder::put(std::string_view key, const Change& change, Overlay::Action ac
   entry.plan = change.plan;
 }
 
+/// The row of `change` is at `key` no longer.
+void Encoder::leave(std::string_view key, const Change& change) {
+  const std::int32_t at = find(key);
+  if (at >= 0 && is_of_another_row(overlay_.entries[static_cast<std::size_t>(at)], change)) return;
+  remove(key, change.row, *change.plan);
+}
+
+/// Whether another row has moved to the key that this one leaves only now: rows may change places when the
+/// key is checked at the end of the transaction only. The source then sends old rows whole, so they tell.
+bool Encoder::is_of_another_row(const Overlay::Entry& entry, const Change& change) const {
+  if (!entry.moved_here || entry.action == Overlay::Action::kDelete || entry.plan != change.plan)
+    return false;
+  const Batch* batch = overlay_.batches.back().batch.get();
+  const std::vector<Overlay::CellRef> there = cells_of(entry);
+  const std::span<const Cell> before = change.cells.before;
+  for (std::size_t i = 0; i < std::min(before.size(), there.size()); ++i) {
+    if (is_missing(before[i]) || is_missing(there[i].cell)) continue;
+    if (!same_value(*batch, before[i], *there[i].batch, there[i].cell)) return true;
+  }
+  return false;
+}
+
 void Encoder::remove(std::string_view key, std::uint32_t row, const TablePlan& plan) {
   bool found = false;
   Overlay::Entry& entry = overlay_.entries[find_or_add(key, found)];
   link_row(entry, row, !found);
   entry.action = Overlay::Action::kDelete;
+  entry.moved_here = false;
   entry.image = -1;
   entry.plan = &plan;
 }
@@ -158,22 +197,8 @@ std::optional<std::string> Encoder::work_out(std::uint32_t row, Change& change) 
   if (plan == nullptr) plan = &plans_.plan(batch.topics()[r.topic], batch.schemas()[r.schema]);
   change.plan = plan;
   if (!plan->error.empty()) return plan->error;
-  const RowKey& key = *plan->key;
+  if (r.op == Op::kDelete) return work_out_delete(change);
   const std::size_t columns = plan->schema->columns.size();
-
-  if (r.op == Op::kDelete) {
-    std::vector<Cell> cells(r.before.begin(), r.before.end());
-    if (cells.empty() && r.key.size() == plan->schema->key_columns.size()) {  // a plain record
-      cells.assign(columns, Cell{CellType::kAbsent, {0, 0, 0}, 0, 0});
-      for (std::size_t i = 0; i < r.key.size(); ++i) cells[plan->schema->key_columns[i]] = r.key[i];
-    }
-    if (cells.size() != columns) return "the delete was sent without the old row's key";
-    new_key_.clear();
-    auto error = key.append(new_key_, batch, cells);
-    change.key = new_key_;
-    return error;
-  }
-
   if (r.after.size() != columns) return "the change was sent without its row";
   if (r.op == Op::kUpdate && std::any_of(r.after.begin(), r.after.end(), is_kept)) {
     change.resolved.assign(r.after.begin(), r.after.end());
@@ -184,24 +209,47 @@ std::optional<std::string> Encoder::work_out(std::uint32_t row, Change& change) 
     }
   }
   new_key_.clear();
-  if (auto error = key.append(new_key_, batch, change.after())) return error;
+  auto error = plan->key->append(new_key_, batch, change.after());
   change.key = new_key_;
-  if (r.op != Op::kUpdate) return std::nullopt;
+  return r.op == Op::kUpdate ? work_out_old_key(change, std::move(error)) : error;
+}
+
+std::optional<std::string> Encoder::work_out_delete(Change& change) {
+  const Row& r = change.cells;
+  const TableSchema& schema = *change.plan->schema;
+  std::vector<Cell> cells(r.before.begin(), r.before.end());
+  if (cells.empty() && r.key.size() == schema.key_columns.size()) {  // a plain record
+    cells.assign(schema.columns.size(), Cell{CellType::kAbsent, {0, 0, 0}, 0, 0});
+    for (std::size_t i = 0; i < r.key.size(); ++i) cells[schema.key_columns[i]] = r.key[i];
+  }
+  if (cells.size() != schema.columns.size()) return "the delete was sent without the old row's key";
+  new_key_.clear();
+  auto error = change.plan->key->append(new_key_, *overlay_.batches.back().batch, cells);
+  change.key = new_key_;
+  return error;
+}
+
+/// `error`: why there is no new key. The old one is worked out all the same: its document must go.
+std::optional<std::string> Encoder::work_out_old_key(Change& change, std::optional<std::string> error) {
+  const Row& r = change.cells;
+  const RowKey& key = *change.plan->key;
   if (r.before.empty()) {
-    if (key.within_table_key()) return std::nullopt;
-    return "target.key uses a column outside the key of table " + plan->schema->table +
+    if (error || key.within_table_key()) return error;
+    return "target.key uses a column outside the key of table " + change.plan->schema->table +
            ", and the update was sent without the old row; ALTER TABLE ... REPLICA IDENTITY FULL makes the "
            "source send it";
   }
+  if (r.before.size() != change.plan->schema->columns.size())
+    return "the change was sent with half of its old row";
   const auto columns_used = key.columns();
   const auto was_null = [&r](std::uint16_t c) { return r.before[c].type == CellType::kNull; };
-  if (r.before.size() != columns) return "the change was sent with half of its old row";
   if (std::any_of(columns_used.begin(), columns_used.end(), was_null))
-    return std::nullopt;  // had no key, was parked
+    return error;  // had no key, was parked
   old_key_.clear();
-  if (auto error = key.append(old_key_, batch, r.before)) return error;
-  if (old_key_ != new_key_) change.old_key = old_key_;
-  return std::nullopt;
+  auto no_old_key = key.append(old_key_, *overlay_.batches.back().batch, r.before);
+  if (no_old_key) return error ? error : no_old_key;
+  if (error || old_key_ != new_key_) change.old_key = old_key_;
+  return error;
 }
 
 Encoder::Taken Encoder::add(std::uint32_t row, std::vector<Rejected>& rejected) {
@@ -218,11 +266,12 @@ Encoder::Taken Encoder::add(std::uint32_t row, std::vector<Rejected>& rejected) 
   }
   Change change;
   if (const auto error = work_out(row, change)) {
+    if (!change.old_key.empty()) leave(change.old_key, change);
     reject(row, change.key, *error, rejected);
     return Taken::kYes;
   }
   if (change.cells.op == Op::kDelete) {
-    remove(change.key, row, *change.plan);
+    leave(change.key, change);
     return Taken::kYes;
   }
   return change.old_key.empty() ? add_change(change, rejected) : add_moved(change);
@@ -268,8 +317,9 @@ Encoder::Taken Encoder::add_moved(const Change& change) {
   } else if (!change.resolved.empty()) {
     image = merged_image(change, nullptr, complete);
   }
-  remove(change.old_key, change.row, *change.plan);
+  leave(change.old_key, change);
   put(change.key, change, action, image);
+  overlay_.entries[static_cast<std::size_t>(find(change.key))].moved_here = true;
   return Taken::kYes;
 }
 

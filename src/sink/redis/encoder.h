@@ -45,7 +45,8 @@ class Overlay {
     std::uint32_t key_offset = 0;
     std::uint32_t key_size = 0;
     Action action = Action::kPut;
-    RowId last;  ///< the newest row; its cells are the document unless there is an `image`
+    bool moved_here = false;  ///< what is put was under another key before
+    RowId last;               ///< the newest row; its cells are the document unless there is an `image`
     std::int32_t image = -1;
     std::int32_t earlier = -1;        ///< further rows: index into links
     const TablePlan* plan = nullptr;  ///< good until the encoder begins another batch
@@ -82,7 +83,7 @@ class Encoder {
   enum class Taken : std::uint8_t {
     kYes,       ///< overlaid, ignored, or rejected
     kFlush,     ///< cannot be overlaid onto what is there: send that first, then offer the row again
-    kMove,      ///< needs the old document from Redis under a new key: send what is there, then append_move
+    kMove,      ///< needs the old document from Redis under a new key: send what is there, then take_move
     kTruncate,  ///< all keys of the row's topic go: send what is there, then remove them
   };
 
@@ -117,6 +118,10 @@ class Encoder {
   void reject(std::uint32_t row, std::string_view key, const std::string& error,
               std::vector<Rejected>& rejected) const;
   std::optional<std::string> work_out(std::uint32_t row, Change& change);
+  std::optional<std::string> work_out_delete(Change& change);
+  std::optional<std::string> work_out_old_key(Change& change, std::optional<std::string> error);
+  void leave(std::string_view key, const Change& change);
+  bool is_of_another_row(const Overlay::Entry& entry, const Change& change) const;
   Taken add_change(const Change& change, std::vector<Rejected>& rejected);
   Taken add_moved(const Change& change);
   void link_row(Overlay::Entry& entry, std::uint32_t row, bool fresh);

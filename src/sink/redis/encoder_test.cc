@@ -197,6 +197,29 @@ TEST(Encoder, KeysOutsideTheTablesKeyNeedTheOldRow) {
   EXPECT_EQ(s.rejected[1].row, 3U);
 }
 
+TEST(Encoder, RowThatLosesItsKeyLeavesNoDocumentBehind) {
+  Script s(TargetType::kJson, "k:{a}");
+  TestBatch batch;
+  batch.update(kTable, {1, "x", "b"}, {1, kNullCell, "b"}).update(kTable, {1, kNullCell, "b"}, {1, "y", "b"});
+  static_cast<void>(s.add(batch.read(1)));
+  EXPECT_EQ(s.commands(), (Lines{"JSON.DEL k:x", R"(JSON.SET k:y $ {"id":1,"a":"y","big":"b"})"}));
+  ASSERT_EQ(s.rejected.size(), 1U);
+  EXPECT_EQ(s.rejected[0].row, 0U);
+}
+
+TEST(Encoder, RowsThatChangePlacesAreBothWritten) {
+  Script s;
+  TestBatch batch;  // as a deferred key allows, with whole old rows
+  batch.update(kTable, {1, "one", "b"}, {2, "one", "b"}).update(kTable, {2, "two", "b"}, {1, "two", "b"});
+  batch.update(kTable, {5, "five", "b"}, {6, "five", "b"}).remove(kTable, {6, "six", "b"});
+  batch.update(kTable, {7, "x", "b"}, {8, "x", "b"}).update(kTable, {8, "x", "b"}, {9, "x", "b"});
+  static_cast<void>(s.add(batch.read(1)));
+  EXPECT_EQ(s.commands(), (Lines{R"(JSON.SET k:1 $ {"id":1,"a":"two","big":"b"})",
+                                 R"(JSON.SET k:2 $ {"id":2,"a":"one","big":"b"})", "JSON.DEL k:5",
+                                 R"(JSON.SET k:6 $ {"id":6,"a":"five","big":"b"})", "JSON.DEL k:7",
+                                 "JSON.DEL k:8", R"(JSON.SET k:9 $ {"id":9,"a":"x","big":"b"})"}));
+}
+
 TEST(Encoder, BadTextParksAllRowsOfTheKeyAndOnlyThose) {
   Script s;
   TestBatch batch;
