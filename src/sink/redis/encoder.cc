@@ -344,12 +344,13 @@ Overlay Encoder::take_move(std::uint32_t row, std::string& from, std::vector<Rej
   return out;
 }
 
-Result<std::string> Encoder::topic_pattern(std::uint32_t row) {
+std::vector<RowKey> Encoder::topic_keys(std::uint32_t row, std::vector<Rejected>& rejected) {
   const Batch& batch = *overlay_.batches.back().batch;
   const Row r = batch.row(row);
   const TablePlan& plan = plans_.plan(batch.topics()[r.topic], batch.schemas()[r.schema]);
-  if (!plan.key) return reject_error(plan.error);
-  return plan.key->pattern();
+  const std::span<const RowKey> keys = plans_.keys_of(plan.topic);
+  if (keys.empty()) reject(row, {}, plan.error, rejected);
+  return {keys.begin(), keys.end()};
 }
 
 }  // namespace millrace::redis

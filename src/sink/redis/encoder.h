@@ -107,8 +107,9 @@ class Encoder {
   /// rows: no entry.
   [[nodiscard]] Overlay take_move(std::uint32_t row, std::string& from, std::vector<Rejected>& rejected);
 
-  /// Glob of all keys of the topic of `row` (for kTruncate), or why it has none.
-  [[nodiscard]] Result<std::string> topic_pattern(std::uint32_t row);
+  /// How the keys of the topic of `row` (for kTruncate) are and were made. None: no row of it has a key, and
+  /// the row is among the rejected.
+  [[nodiscard]] std::vector<RowKey> topic_keys(std::uint32_t row, std::vector<Rejected>& rejected);
 
  private:
   struct Change;  // a row with its keys worked out

@@ -20,6 +20,38 @@ std::string full_name(const TableSchema& schema) {
 
 bool may_begin_a_separator(char c) { return c != '%' && !(c >= '0' && c <= '9') && !(c >= 'A' && c <= 'F'); }
 
+/// Whether a column of type `type` may have the value `text`, by the characters it is written with.
+bool may_be_value(CellType type, std::string_view text) {
+  const auto made_of = [text](std::string_view characters) {
+    return !text.empty() && text.find_first_not_of(characters) == std::string_view::npos;
+  };
+  switch (type) {
+    case CellType::kBool:
+      return text == "true" || text == "false";
+    case CellType::kInt64:
+    case CellType::kUint64:
+      return made_of("0123456789-");
+    case CellType::kFloat64:
+    case CellType::kDecimal:
+      return made_of("0123456789+-.eENaInfity");  // NaN, Infinity
+    case CellType::kBits:
+      return text.find_first_not_of("01") == std::string_view::npos;
+    case CellType::kUuid:
+      return made_of("0123456789abcdef-");
+    default:
+      return true;
+  }
+}
+
+/// Whether each % begins an escape.
+bool is_escaped(std::string_view text) {
+  for (std::size_t at = text.find('%'); at != std::string_view::npos; at = text.find('%', at + 3)) {
+    const std::string_view code = text.substr(at + 1, 2);
+    if (code.size() < 2 || code.find_first_not_of("0123456789ABCDEF") != std::string_view::npos) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 void append_escaped(std::string& out, std::string_view text, std::string_view special) {
@@ -131,7 +163,8 @@ void RowKey::add_text(std::string_view text) {
 }
 
 void RowKey::add_column(const TableSchema& schema, std::uint16_t column, bool escape) {
-  parts_.push_back({std::exchange(text_, {}), column, escape, schema.columns[column].name});
+  const ColumnSchema& of = schema.columns[column];
+  parts_.push_back({std::exchange(text_, {}), column, escape, of.name, of.type});
   pattern_ += '*';
   columns_.push_back(column);
 }
@@ -199,6 +232,27 @@ Result<RowKey> RowKey::make(const KeyTemplate& key_template, std::string_view to
       (last == Kind::kText && key_template.parts_[key_template.parts_.size() - 2].kind == Kind::kColumn);
   if (column_is_last) key.parts_.back().escape = false;
   return key;
+}
+
+bool RowKey::matches(std::string_view key) const {
+  for (const Part& part : parts_) {
+    if (key.substr(0, part.text.size()) != part.text) return false;
+    key.remove_prefix(part.text.size());
+    std::string_view value = key.substr(0, key.find_first_of(escaped_));
+    if (!part.escape) {  // the last one
+      if (key.size() < text_.size()) return false;
+      value = key.substr(0, key.size() - text_.size());
+    }
+    if (!may_be_value(part.type, value) || (part.escape && !is_escaped(value))) return false;
+    key.remove_prefix(value.size());
+  }
+  return key == text_;
+}
+
+bool RowKey::same_keys(const RowKey& other) const {
+  const auto same = [](const Part& a, const Part& b) { return a.type == b.type; };
+  return pattern_ == other.pattern_ &&
+         std::equal(parts_.begin(), parts_.end(), other.parts_.begin(), other.parts_.end(), same);
 }
 
 std::optional<std::string> RowKey::append(std::string& out, const Batch& batch,

@@ -71,8 +71,14 @@ class RowKey {
   /// True when the columns are all among the table's key columns, so updates that send no old row leave the
   /// key alone.
   [[nodiscard]] bool within_table_key() const { return within_table_key_; }
-  /// Glob of all keys of this topic, for SCAN MATCH; special characters in texts are escaped.
+  /// Glob of all keys of this topic, for SCAN MATCH; special characters in texts are escaped. A * takes more
+  /// than a column's value, so what is found must be held against `matches`.
   [[nodiscard]] const std::string& pattern() const { return pattern_; }
+  /// True when some row of this table version may have `key`, by the texts, the escapes and the columns'
+  /// types. Certain unless the last column is text that is written as it is.
+  [[nodiscard]] bool matches(std::string_view key) const;
+  /// True when both match the same keys.
+  [[nodiscard]] bool same_keys(const RowKey& other) const;
 
  private:
   RowKey() = default;
@@ -84,6 +90,7 @@ class RowKey {
     std::uint16_t column = 0;
     bool escape = true;
     std::string name;  // of the column, for messages
+    CellType type = CellType::kText;
   };
   std::string table_;  // for messages
   std::vector<Part> parts_;

@@ -9,7 +9,8 @@
 
 namespace millrace::redis {
 
-/// The template, then four values, split at zero bytes: two different rows never have one key.
+/// The template, then four values, split at zero bytes: two different rows never have one key, and each
+/// key is known for one of its topic.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   std::string_view rest(reinterpret_cast<const char*>(data), size);
   std::string parts[5];
@@ -27,8 +28,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   batch.insert(schema, {parts[1], parts[2]}).insert(schema, {parts[3], parts[4]});
   const ReadBatch rows = batch.read(1);
   std::string keys[2];
-  for (const std::size_t i : {0U, 1U})
+  for (const std::size_t i : {0U, 1U}) {
     MILLRACE_CHECK(!key->append(keys[i], *rows.batch, rows.batch->row(i).after));
+    MILLRACE_CHECK(key->matches(keys[i]));
+  }
   bool same_values = true;
   for (const std::uint16_t column : key->columns())
     same_values = same_values && parts[1 + column] == parts[3 + column];

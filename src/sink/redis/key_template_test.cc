@@ -78,5 +78,26 @@ TEST(KeyTemplate, PatternMatchesTheTopicsKeysOnly) {
   EXPECT_EQ(RowKey::make(*KeyTemplate::parse("f?:{a}:x"), "x", *schema)->pattern(), "f\\?:*:x");
 }
 
+TEST(KeyTemplate, KeysOfOthersThatThePatternFindsAreToldApart) {
+  auto schema = std::make_shared<TableSchema>(*test_schema("orders", {"id"}));
+  schema->columns[0].type = CellType::kInt64;
+  const auto by_default = *RowKey::make(KeyTemplate(), "x", *schema);
+  EXPECT_TRUE(by_default.matches("orders:id:-5"));
+  for (const char* other : {"orders:id:5:line:2", "orders:id:", "orders:id:x", "orders:id", "order:id:5"})
+    EXPECT_FALSE(by_default.matches(other)) << other;
+  const auto user = *RowKey::make(*KeyTemplate::parse("user:{id}"), "x", *schema);
+  EXPECT_TRUE(user.matches("user:5"));
+  EXPECT_FALSE(user.matches("user:5:orders"));
+  const auto named = *RowKey::make(*KeyTemplate::parse("{table}:{id}/{table}:end"), "x", *schema);
+  EXPECT_TRUE(named.matches("orders:5/orders:end"));
+  EXPECT_FALSE(named.matches("orders:5/orders:end:end"));
+  schema->columns[0].type = CellType::kText;
+  const auto text = *RowKey::make(KeyTemplate(), "x", *schema);
+  EXPECT_TRUE(text.matches("orders:id:a%3Ab"));
+  EXPECT_FALSE(text.matches("orders:id:a%3b"));
+  EXPECT_FALSE(text.matches("orders:id:a:b"));
+  EXPECT_FALSE(text.same_keys(by_default));
+}
+
 }  // namespace
 }  // namespace millrace::redis

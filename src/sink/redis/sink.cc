@@ -42,6 +42,7 @@ class RedisSink final : public Sink {
   Status send_group(Group group, std::size_t start);
   Status move_row(const ReadBatch& rows, std::uint32_t row);
   Status truncate(const ReadBatch& rows, std::uint32_t row);
+  Status remove_keys(const RowKey& keys);
   Status drain();
   Status keep_bound();
   void keep_position_if_due();
@@ -275,15 +276,21 @@ Status RedisSink::move_row(const ReadBatch& rows, std::uint32_t row) {
 
 /// Removes the keys of the row's topic in portions, between the writes before and after it.
 Status RedisSink::truncate(const ReadBatch& rows, std::uint32_t row) {
-  auto pattern = encoder_.topic_pattern(row);
+  std::vector<Rejected> rejected;
+  const std::vector<RowKey> keys = encoder_.topic_keys(row, rejected);
   MILLRACE_TRY(flush(position_at(rows, row), true));
   MILLRACE_TRY(drain());
-  if (!pattern) return {};  // no row of it was ever written
+  rejected_ = std::move(rejected);
+  for (const RowKey& key : keys) MILLRACE_TRY(remove_keys(key));
+  return {};
+}
+
+Status RedisSink::remove_keys(const RowKey& keys) {
   const std::string type = settings_.target == TargetType::kJson ? "ReJSON-RL" : "hash";
   std::string cursor = "0";
   do {
     MILLRACE_TRY(context_->failpoints.pass("redis.in_truncate"));
-    auto found = client_->call({"SCAN", cursor, "MATCH", *pattern, "COUNT", "1000", "TYPE", type});
+    auto found = client_->call({"SCAN", cursor, "MATCH", keys.pattern(), "COUNT", "1000", "TYPE", type});
     if (!found) return std::move(found).error();
     if (found->is_error()) return reply_error("SCAN", found->text);
     if (!found->is_array() || found->elements.size() != 2)
@@ -291,7 +298,7 @@ Status RedisSink::truncate(const ReadBatch& rows, std::uint32_t row) {
     cursor = found->elements[0].text;
     std::vector<std::string> command = {"UNLINK"};
     for (const Reply& key : found->elements[1].elements) {
-      if (key.text != position_key_) command.push_back(key.text);
+      if (key.text != position_key_ && keys.matches(key.text)) command.push_back(key.text);
     }
     if (command.size() == 1) continue;
     auto removed = client_->call(command);

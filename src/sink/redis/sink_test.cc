@@ -178,6 +178,29 @@ TEST_F(RedisSinkTest, SilentServerIsNoticedByPollsThatDoNotWait) {
   EXPECT_NE(error->message.find("no answer"), std::string::npos) << error->message;
 }
 
+TEST_F(RedisSinkTest, TruncateTakesTheTablesOwnKeysOfAllItsVersions) {
+  settings.key_template = KeyTemplate();
+  ASSERT_TRUE(open());
+  const auto other_key = test_schema("t", {"nr", "a", "big", "more"});
+  const auto no_key = test_schema("t", {"a", "big"}, 0);
+  TestBatch batch;
+  batch.insert(kTable, {1, "x", "b"}).insert(other_key, {1, "x", "b", "m"});
+  ASSERT_TRUE(settle(batch.read(1)));
+  for (const char* other : {"t:id:1:line:2", "t:size:1", "tt:id:1"}) redis.keys()[other][""] = "{}";
+  EXPECT_EQ(redis.keys().size(), 6U);
+  ASSERT_TRUE(settle(batch.truncate(no_key).read(2)));
+  EXPECT_EQ(redis.keys().size(), 4U) << "the others and the position";
+  EXPECT_TRUE(rejected.empty());
+}
+
+TEST_F(RedisSinkTest, TruncateOfATableWithoutKnownKeysIsParked) {
+  settings.key_template = KeyTemplate();
+  ASSERT_TRUE(open());
+  ASSERT_TRUE(settle(TestBatch().truncate(test_schema("t", {"a", "big"}, 0)).read(1)));
+  ASSERT_EQ(rejected.size(), 1U);
+  EXPECT_NE(rejected[0].error.find("no primary key"), std::string::npos) << rejected[0].error;
+}
+
 TEST_F(RedisSinkTest, StopEndsTheWaitForAServerThatDoesNotShakeHands) {
   settings.client.uri.tls = true;
   settings.client.connect_timeout_ms = 60'000;

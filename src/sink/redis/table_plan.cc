@@ -8,6 +8,7 @@ namespace millrace::redis {
 namespace {
 
 constexpr std::size_t kMaxColumnsSeen = 4096;
+constexpr std::size_t kMaxKeysSeen = 64;
 
 /// Path of a document's member for JSON.GET; quotes and backslashes in names are escaped as in JSON.
 std::string member_path(std::string_view name) {
@@ -37,6 +38,9 @@ const TablePlan& PlanCache::plan(std::string_view topic, const TableSchemaPtr& s
                  "; put {topic} into target.key, or give one of them a sink of its own";
     return plan;
   }
+  auto& keys = keys_[plan.topic];
+  const auto same = [&key](const RowKey& other) { return key->same_keys(other); };
+  if (keys.size() < kMaxKeysSeen && std::none_of(keys.begin(), keys.end(), same)) keys.push_back(*key);
   plan.key.emplace(std::move(*key));
   plan.json.emplace(schema, json_);
   auto& seen = columns_seen_[plan.topic];
@@ -51,6 +55,11 @@ const TablePlan& PlanCache::plan(std::string_view topic, const TableSchemaPtr& s
     }
   }
   return plan;
+}
+
+std::span<const RowKey> PlanCache::keys_of(std::string_view topic) const {
+  const auto found = keys_.find(topic);
+  return found == keys_.end() ? std::span<const RowKey>() : found->second;
 }
 
 }  // namespace millrace::redis

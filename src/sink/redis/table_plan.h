@@ -37,6 +37,8 @@ class PlanCache {
       : key_template_(key_template), target_(target), json_(json) {}
 
   [[nodiscard]] const TablePlan& plan(std::string_view topic, const TableSchemaPtr& schema);
+  /// How the keys of a topic are made under all versions of its table seen so far.
+  [[nodiscard]] std::span<const RowKey> keys_of(std::string_view topic) const;
   [[nodiscard]] std::size_t size() const { return plans_.size(); }
   /// Forgets the plans, not which keys belong to which topic.
   void clear() { plans_.clear(); }
@@ -47,6 +49,7 @@ class PlanCache {
   JsonOptions json_;
   std::map<std::pair<std::string, const TableSchema*>, std::unique_ptr<TablePlan>> plans_;
   std::map<std::string, std::string, std::less<>> topic_of_pattern_;
+  std::map<std::string, std::vector<RowKey>, std::less<>> keys_;               // by topic
   std::map<std::string, std::vector<std::string>, std::less<>> columns_seen_;  // by topic
 };
 
