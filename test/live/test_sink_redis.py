@@ -48,6 +48,19 @@ def test_a_row_that_loses_its_key(shop: Shop, database: Database, client: redis.
     wait_until(lambda: millrace.status()["cache"]["dead_letters"] == 1, "the row is parked", 15, context=millrace.tail)
 
 
+def test_columns_dropped_while_stopped(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """A hash keeps no field of a column that its table has no longer."""
+    database.script("create table h (id int primary key, a text, b text);")
+    millrace = start(shop("public.h", redis={"target.type": "hash"}))
+    database.script("insert into h values (1, 'a', 'b');")
+    wait_until(lambda: client.hgetall("h:id:1") == {"id": "1", "a": "a", "b": "b"}, "it is there", 15)
+    millrace.terminate()
+    database.script("alter table h drop column b; update h set a = 'new';")
+    start(millrace)
+    wait_until(lambda: client.hgetall("h:id:1") == {"id": "1", "a": "new"}, "the field is gone", 15,
+               context=lambda: str(client.hgetall("h:id:1")))
+
+
 def test_moved_in_the_transaction_that_widens_the_table(shop: Shop, database: Database, client: redis.Redis) -> None:
     """The row's document is in the same batch under the old key, of the table's version before."""
     database.script("""create table m (id int primary key, v text);

@@ -102,6 +102,10 @@ class Encoder {
   /// What was overlaid. The encoder starts anew: `begin` comes next.
   [[nodiscard]] Overlay take();
 
+  /// What the documents may have that no row tells; see PlanCache. Columns are told while nothing is
+  /// overlaid.
+  [[nodiscard]] PlanCache& plans() { return plans_; }
+
   /// A row for which `add` said kMove, of the batch begun last, as an overlay of its own: its one entry keeps
   /// the values that were not sent from the document at `from`. Nothing is overlaid at that time. Rejected
   /// rows: no entry.

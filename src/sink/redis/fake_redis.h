@@ -149,7 +149,10 @@ class FakeRedis final : public Clock {
       const std::string& name = command[0];
       if (name == "COMMAND") return "*1\r\n*1\r\n+x\r\n";
       if (name == "SCRIPT") return bulk(command[2].find("TYPE") == std::string::npos ? "MERGE" : "REMOVE");
-      if (name == "EXISTS") return number(keys.count(command[1]));
+      if (name == "HEXISTS")
+        return number(keys.count(command[1]) > 0 ? keys[command[1]].count(command[2]) : 0);
+      if (name == "HGETALL") return get_all(command[1]);
+      if (name == "HDEL") return remove_fields(command);
       if (name == "UNLINK" || name == "JSON.DEL") return unlink(command);
       if (name == "HMGET") return get_fields(command);
       if (name == "HSET") return number(set_fields(command[1], command, 2));
@@ -173,6 +176,22 @@ class FakeRedis final : public Clock {
         out += there ? bulk(key->second[command[i]]) : "$-1\r\n";
       }
       return out;
+    }
+
+    std::string get_all(const std::string& key) {
+      std::string out;
+      std::size_t count = 0;
+      if (keys.count(key) > 0) {
+        for (const auto& [field, value] : keys[key]) out += bulk(field) + bulk(value);
+        count = 2 * keys[key].size();
+      }
+      return "*" + std::to_string(count) + "\r\n" + out;
+    }
+
+    std::string remove_fields(const Command& command) {
+      std::size_t count = 0;
+      for (std::size_t i = 2; i < command.size(); ++i) count += keys[command[1]].erase(command[i]);
+      return number(count);
     }
 
     std::size_t set_fields(const std::string& key, const Command& command, std::size_t first) {

@@ -3,6 +3,12 @@
 #include <algorithm>
 
 namespace millrace::redis {
+namespace {
+
+constexpr std::string_view kColumnsField = "columns:";
+constexpr char kBetweenNames = '\0';  // in no name of any database
+
+}  // namespace
 
 std::string position_key(std::string_view sink) { return "millrace:position:" + std::string(sink); }
 
@@ -26,6 +32,34 @@ Result<std::optional<LogPosition>> read_position(const Reply& reply, const std::
   auto parsed = LogPosition::parse(position.text);
   if (!parsed) return unreadable();
   return std::optional(std::move(*parsed));
+}
+
+std::vector<std::string> columns_command(const std::string& key, const std::string& topic,
+                                         const std::vector<std::string>& names) {
+  std::string joined;
+  for (const std::string& name : names) {
+    if (!joined.empty()) joined += kBetweenNames;
+    joined += name;
+  }
+  return {"HSET", key, std::string(kColumnsField) + topic, joined};
+}
+
+std::vector<TopicColumns> read_columns(const Reply& reply) {
+  std::vector<TopicColumns> out;
+  for (std::size_t i = 0; i + 1 < reply.elements.size(); i += 2) {
+    const std::string_view field = reply.elements[i].text;
+    if (field.substr(0, kColumnsField.size()) != kColumnsField) continue;
+    TopicColumns& topic = out.emplace_back();
+    topic.topic = field.substr(kColumnsField.size());
+    std::string_view rest = reply.elements[i + 1].text;
+    for (;;) {
+      const std::size_t end = rest.find(kBetweenNames);
+      topic.names.emplace_back(rest.substr(0, end));
+      if (end == std::string_view::npos) break;
+      rest.remove_prefix(end + 1);
+    }
+  }
+  return out;
 }
 
 LogPosition furthest(const LogPosition& a, const LogPosition& b) {

@@ -25,6 +25,17 @@ namespace millrace::redis {
 [[nodiscard]] Result<std::optional<LogPosition>> read_position(const Reply& reply, const std::string& key,
                                                                std::string_view log_id);
 
+/// In the same hash: the columns that the hashes of `topic` may have as fields, so that those of dropped ones
+/// are removed after a restart too.
+[[nodiscard]] std::vector<std::string> columns_command(const std::string& key, const std::string& topic,
+                                                       const std::vector<std::string>& names);
+struct TopicColumns {
+  std::string topic;
+  std::vector<std::string> names;
+};
+/// From the reply to HGETALL of the hash.
+[[nodiscard]] std::vector<TopicColumns> read_columns(const Reply& reply);
+
 /// The further one of two positions in each stream.
 [[nodiscard]] LogPosition furthest(const LogPosition& a, const LogPosition& b);
 

@@ -36,6 +36,8 @@ class RedisSink final : public Sink {
 
  private:
   Status prepare_server();
+  Status learn_columns();
+  void send_columns();
   Status add_rows(const ReadBatch& rows, std::uint32_t first, std::uint32_t end, bool replayed);
   Status flush(const LogPosition& after, bool write_position);
   Status flush_held();
@@ -90,12 +92,40 @@ Result<std::optional<LogPosition>> RedisSink::open(TaskContext& context) {
   if (reply->is_error()) return reply_error("to show the position under " + position_key_, reply->text);
   auto position = read_position(*reply, position_key_, context.log_id);
   if (!position) return std::move(position).error();
+  MILLRACE_TRY(learn_columns());
   applied_ = position->value_or(LogPosition());
   durable_ = applied_;
   const auto is_there = [](const Reply& field) { return field.kind != Reply::Kind::kNull; };
   pipeline_.emplace(*client_, applied_,
                     std::all_of(reply->elements.begin(), reply->elements.end(), is_there));
   return position;
+}
+
+/// Which fields the hashes may have of columns that are gone by now.
+Status RedisSink::learn_columns() {
+  if (settings_.target != TargetType::kHash) return {};
+  auto reply = client_->call({"HGETALL", position_key_});
+  if (!reply) return std::move(reply).error();
+  if (reply->is_error()) return reply_error("to show " + position_key_, reply->text);
+  for (const TopicColumns& columns : read_columns(*reply))
+    encoder_.plans().know_columns(columns.topic, columns.names);
+  encoder_.plans().repeat_columns();
+  return {};
+}
+
+/// In front of the first row that has a new column.
+void RedisSink::send_columns() {
+  if (settings_.target != TargetType::kHash) return;
+  for (const auto& [topic, names] : encoder_.plans().take_new_columns()) {
+    append_command(client_->out(), columns_command(position_key_, topic, names));
+    client_->expect(1);
+    Group group;
+    group.kind = Group::Kind::kCommand;
+    group.on_reply = [](const Reply& reply) {
+      return reply.is_error() ? Status(reply_error("the names of columns", reply.text)) : Status();
+    };
+    pipeline_->push(std::move(group));
+  }
 }
 
 Status RedisSink::prepare_server() {
@@ -191,6 +221,7 @@ LogPosition RedisSink::append_position(const LogPosition& position) {
 
 /// Sends what was overlaid in groups; the last one stands for everything before `after`.
 Status RedisSink::flush(const LogPosition& after, bool write_position) {
+  send_columns();
   const auto overlay = std::make_shared<const Overlay>(encoder_.take());
   Group group;
   group.overlay = overlay;
@@ -323,7 +354,7 @@ void RedisSink::keep_position_if_due() {
   if (furthest(applied_, durable_) != pipeline_->written()) return send_position();
   if (!pipeline_->position_known()) return;
   position_at_us_ = context_->clock.now_us();
-  append_command(client_->out(), {"EXISTS", position_key_});
+  append_command(client_->out(), {"HEXISTS", position_key_, "position"});
   client_->expect(1);
   Group group;
   group.kind = Group::Kind::kCommand;

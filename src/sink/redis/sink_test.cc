@@ -201,6 +201,23 @@ TEST_F(RedisSinkTest, TruncateOfATableWithoutKnownKeysIsParked) {
   EXPECT_NE(rejected[0].error.find("no primary key"), std::string::npos) << rejected[0].error;
 }
 
+TEST_F(RedisSinkTest, FieldsOfColumnsDroppedWhileStoppedAreRemoved) {
+  settings.target = TargetType::kHash;
+  ASSERT_TRUE(open());
+  TestBatch batch;
+  ASSERT_TRUE(settle(batch.insert(kTable, {1, "x", "b"}).read(1)));
+  EXPECT_EQ(writes(), (Lines{"HSET k:1 id 1 a x big b"})) << "one command while no column is gone";
+  sink = nullptr;  // the process ends
+  ASSERT_TRUE(open());
+  ASSERT_TRUE(settle(batch.update(test_schema("t", {"id", "a"}), {}, {1, "y"}).read(2)));
+  EXPECT_EQ(redis.keys()["k:1"], (std::map<std::string, std::string>{{"id", "1"}, {"a", "y"}}));
+  redis.flush_all();
+  EXPECT_FALSE(settle(batch.insert(kTable, {2, "x", "b"}).read(3)));
+  ASSERT_TRUE(open());
+  ASSERT_TRUE(settle(batch.insert(kTable, {2, "x", "b"}).read(1)));
+  EXPECT_EQ(redis.keys()["millrace:position:cache"].count("columns:shop.public.t"), 1U);
+}
+
 TEST_F(RedisSinkTest, StopEndsTheWaitForAServerThatDoesNotShakeHands) {
   settings.client.uri.tls = true;
   settings.client.connect_timeout_ms = 60'000;

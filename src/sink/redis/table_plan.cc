@@ -43,18 +43,42 @@ const TablePlan& PlanCache::plan(std::string_view topic, const TableSchemaPtr& s
   if (keys.size() < kMaxKeysSeen && std::none_of(keys.begin(), keys.end(), same)) keys.push_back(*key);
   plan.key.emplace(std::move(*key));
   plan.json.emplace(schema, json_);
-  auto& seen = columns_seen_[plan.topic];
-  for (const std::string& name : seen) {
+  for (const ColumnSchema& column : schema->columns) plan.path.push_back(member_path(column.name));
+  if (target_ != TargetType::kHash) return plan;
+  std::vector<std::string> names;
+  for (const ColumnSchema& column : schema->columns) names.push_back(column.name);
+  for (const std::string& name : add_columns(topic, names).names) {
     if (!find_column(*schema, name)) plan.dropped.push_back(name);
   }
-  for (const ColumnSchema& column : schema->columns) {
-    plan.path.push_back(member_path(column.name));
-    if (target_ == TargetType::kHash && seen.size() < kMaxColumnsSeen &&
-        std::find(seen.begin(), seen.end(), column.name) == seen.end()) {
-      seen.push_back(column.name);
-    }
-  }
   return plan;
+}
+
+PlanCache::Columns& PlanCache::add_columns(std::string_view topic, const std::vector<std::string>& names) {
+  Columns& seen = columns_seen_[std::string(topic)];
+  for (const std::string& name : names) {
+    if (seen.names.size() >= kMaxColumnsSeen) break;
+    if (std::find(seen.names.begin(), seen.names.end(), name) != seen.names.end()) continue;
+    seen.names.push_back(name);
+    seen.taken = false;
+  }
+  return seen;
+}
+
+void PlanCache::know_columns(std::string_view topic, const std::vector<std::string>& names) {
+  add_columns(topic, names);
+  clear();
+}
+
+std::vector<std::pair<std::string, std::vector<std::string>>> PlanCache::take_new_columns() {
+  std::vector<std::pair<std::string, std::vector<std::string>>> out;
+  for (auto& [topic, columns] : columns_seen_) {
+    if (!std::exchange(columns.taken, true)) out.emplace_back(topic, columns.names);
+  }
+  return out;
+}
+
+void PlanCache::repeat_columns() {
+  for (auto& [topic, columns] : columns_seen_) columns.taken = false;
 }
 
 std::span<const RowKey> PlanCache::keys_of(std::string_view topic) const {
