@@ -1,5 +1,8 @@
 #include "sink/redis/commands.h"
 
+#include <algorithm>
+#include <tuple>
+
 #include "format/row_json.h"
 #include "sink/redis/resp.h"
 #include "sink/redis/scripts.h"
@@ -12,6 +15,20 @@ constexpr std::size_t kMaxValueBytes = 512U << 20U;  // Redis takes no longer st
 Error too_large(const TablePlan& plan) {
   return reject_error("a row of table " + plan.schema->table +
                       " is larger than the 512 MiB that Redis takes");
+}
+
+/// What the last row of `entry` alone does to the entry's key. False when that cannot be told.
+bool find_action(const Overlay& overlay, Overlay::Entry& entry) {
+  const Batch& batch = *overlay.batches[entry.last.batch].batch;
+  const Row row = batch.row(entry.last.row);
+  entry.action = Overlay::Action::kDelete;
+  if (row.op == Op::kDelete) return true;
+  if (batch.schemas()[row.schema] != entry.plan->schema) return false;
+  if (std::any_of(row.after.begin(), row.after.end(), is_missing)) return false;
+  std::string key;
+  if (entry.plan->key->append(key, batch, row.after)) return true;  // it has left its key and got none
+  if (key == overlay.key(entry)) entry.action = Overlay::Action::kPut;
+  return true;
 }
 
 }  // namespace
@@ -140,31 +157,57 @@ Status CommandWriter::append_document(std::string& out, std::string_view key, co
   return done;
 }
 
-std::uint32_t CommandWriter::append(std::string& out, const Overlay& overlay, const Overlay::Entry& entry,
-                                    std::vector<Rejected>& rejected) {
+Status CommandWriter::append_entry(std::string& out, const Overlay& overlay, const Overlay::Entry& entry,
+                                   std::uint32_t& commands) {
   const std::string_view key = overlay.key(entry);
+  commands = 1;
   if (entry.action == Overlay::Action::kDelete) {
     if (target_ == TargetType::kJson) {
       append_command(out, {"JSON.DEL", key});
     } else {
       append_command(out, {"EVALSHA", scripts_.remove, "1", key});
     }
-    return 1;
+    return {};
   }
-  std::uint32_t commands = 1;
-  Status written;
-  if (target_ == TargetType::kJson && entry.action == Overlay::Action::kPut && entry.image < 0) {
-    const Batch& batch = *overlay.batches[entry.last.batch].batch;
-    document_.clear();
-    written = entry.plan->json->append(document_, batch, batch.row(entry.last.row).after);
-    if (written && document_.size() >= kMaxValueBytes) written = too_large(*entry.plan);
-    if (written) append_command(out, {"JSON.SET", key, "$", document_});
-  } else {
+  if (target_ != TargetType::kJson || entry.action != Overlay::Action::kPut || entry.image >= 0) {
     gather(overlay, entry);
-    written = append_document(out, key, *entry.plan, nullptr, commands);
+    return append_document(out, key, *entry.plan, nullptr, commands);
   }
-  if (written) return commands;
-  overlay.reject(entry, written.error().message, rejected);
+  const Batch& batch = *overlay.batches[entry.last.batch].batch;
+  document_.clear();
+  MILLRACE_TRY(entry.plan->json->append(document_, batch, batch.row(entry.last.row).after));
+  if (document_.size() >= kMaxValueBytes) return too_large(*entry.plan);
+  append_command(out, {"JSON.SET", key, "$", document_});
+  return {};
+}
+
+std::uint32_t CommandWriter::append(std::string& out, const Overlay& overlay, const Overlay::Entry& entry,
+                                    std::vector<Rejected>& rejected) {
+  std::uint32_t commands = 1;
+  const Status written = append_entry(out, overlay, entry, commands);
+  return written ? commands : append_last_good(out, overlay, entry, written.error().message, rejected);
+}
+
+/// The newest earlier state of the entry's key that can be written; the rows behind it are rejected. Only a
+/// row that tells its document by itself has a state of its own here.
+std::uint32_t CommandWriter::append_last_good(std::string& out, const Overlay& overlay,
+                                              const Overlay::Entry& entry, const std::string& error,
+                                              std::vector<Rejected>& rejected) {
+  std::vector<RowId> bad = {entry.last};
+  for (std::int32_t link = entry.earlier; link >= 0;) {
+    Overlay::Entry earlier = entry;
+    std::tie(earlier.last, earlier.earlier) = overlay.links[static_cast<std::size_t>(link)];
+    earlier.image = -1;
+    link = earlier.earlier;
+    std::uint32_t commands = 0;
+    if (find_action(overlay, earlier) && append_entry(out, overlay, earlier, commands)) {
+      const std::string_view key = overlay.key(entry);
+      for (auto row = bad.rbegin(); row != bad.rend(); ++row) overlay.reject_row(*row, key, error, rejected);
+      return commands;
+    }
+    bad.push_back(earlier.last);
+  }
+  overlay.reject(entry, error, rejected);
   return 0;
 }
 

@@ -24,8 +24,9 @@ class CommandWriter {
   void set_scripts(ScriptNames scripts) { scripts_ = std::move(scripts); }
 
   /// Appends the command (or, for a hash with NULLs: two) that brings `entry` about and answers their number.
-  /// 0, and the entry's rows in `rejected`, when its document cannot be written; `out` is then as before.
-  /// Call while the entry's plan is good.
+  /// When its document cannot be written, the last of its rows that can is written, and the rows behind that
+  /// one are in `rejected`; none: 0, and they all are; `out` is then as before. Call while the entry's plan
+  /// is good.
   [[nodiscard]] std::uint32_t append(std::string& out, const Overlay& overlay, const Overlay::Entry& entry,
                                      std::vector<Rejected>& rejected);
 
@@ -39,6 +40,10 @@ class CommandWriter {
                                           std::vector<Rejected>& rejected);
 
  private:
+  Status append_entry(std::string& out, const Overlay& overlay, const Overlay::Entry& entry,
+                      std::uint32_t& commands);
+  std::uint32_t append_last_good(std::string& out, const Overlay& overlay, const Overlay::Entry& entry,
+                                 const std::string& error, std::vector<Rejected>& rejected);
   void gather(const Overlay& overlay, const Overlay::Entry& entry);
   Status json_document(const TablePlan& plan);
   Status append_document(std::string& out, std::string_view key, const TablePlan& plan, const Move* move,

@@ -220,15 +220,22 @@ TEST(Encoder, RowsThatChangePlacesAreBothWritten) {
                                  "JSON.DEL k:8", R"(JSON.SET k:9 $ {"id":9,"a":"x","big":"b"})"}));
 }
 
-TEST(Encoder, BadTextParksAllRowsOfTheKeyAndOnlyThose) {
+TEST(Encoder, BadTextParksItsRowAndLeavesTheLastGoodState) {
   Script s;
   TestBatch batch;
   batch.insert(kTable, {1, "x", "b"}).insert(kTable, {2, "y", "b"}).update(kTable, {}, {1, "\xff", "b"});
+  batch.insert(kTable, {3, "x", "b"}).update(kTable, {}, {3, "\xfe", kKept});
+  batch.remove(kTable, {4, kNotSent, kNotSent}).insert(kTable, {4, "\xff", "b"});
+  batch.insert(kTable, {5, "\xff", "b"}).update(kTable, {}, {5, "\xff", "c"});
+  batch.update(kTable, {6, kNotSent, kNotSent}, {7, "x", "b"}).insert(kTable, {6, "\xff", "b"});
   static_cast<void>(s.add(batch.read(1)));
-  EXPECT_EQ(s.commands(), (Lines{R"(JSON.SET k:2 $ {"id":2,"a":"y","big":"b"})"}));
-  ASSERT_EQ(s.rejected.size(), 2U);
-  EXPECT_EQ(s.rejected[0].row, 0U);
-  EXPECT_EQ(s.rejected[1].row, 2U);
+  EXPECT_EQ(s.commands(), (Lines{R"(JSON.SET k:1 $ {"id":1,"a":"x","big":"b"})",
+                                 R"(JSON.SET k:2 $ {"id":2,"a":"y","big":"b"})",
+                                 R"(JSON.SET k:3 $ {"id":3,"a":"x","big":"b"})", "JSON.DEL k:4",
+                                 "JSON.DEL k:6", R"(JSON.SET k:7 $ {"id":7,"a":"x","big":"b"})"}));
+  std::vector<std::uint32_t> rows;
+  for (const Rejected& one : s.rejected) rows.push_back(one.row);
+  EXPECT_EQ(rows, (std::vector<std::uint32_t>{2, 4, 6, 7, 8, 10}));
 }
 
 TEST(Encoder, TopicsThatWouldShareKeysAreToldApart) {
