@@ -10,13 +10,6 @@
 namespace millrace::redis {
 namespace {
 
-constexpr std::size_t kMaxValueBytes = 512U << 20U;  // Redis takes no longer string (proto-max-bulk-len)
-
-Error too_large(const TablePlan& plan) {
-  return reject_error("a row of table " + plan.schema->table +
-                      " is larger than the 512 MiB that Redis takes");
-}
-
 /// What the last row of `entry` alone does to the entry's key. False when that cannot be told.
 bool find_action(const Overlay& overlay, Overlay::Entry& entry) {
   const Batch& batch = *overlay.batches[entry.last.batch].batch;
@@ -37,6 +30,13 @@ CommandWriter::CommandWriter(TargetType target) : target_(target) {
   move_script_ = "local function merge(KEYS, ARGV)\n";
   move_script_ += target == TargetType::kJson ? kMergeJson : kMergeHash;
   move_script_ += kMoveTail;
+}
+
+/// Redis ends the connection over a longer one, and would again.
+Status CommandWriter::check_size(const TablePlan& plan) const {
+  if (document_.size() < max_value_bytes_) return {};
+  return reject_error("a row of table " + plan.schema->table + " has more than the " +
+                      std::to_string(max_value_bytes_) + " bytes that Redis takes (proto-max-bulk-len)");
 }
 
 void CommandWriter::gather(const Overlay& overlay, const Overlay::Entry& entry) {
@@ -68,8 +68,7 @@ Status CommandWriter::json_document(const TablePlan& plan) {
     MILLRACE_TRY(plan.json->append_member(document_, *cells_[i].batch, i, cells_[i].cell, first));
     first = false;
   }
-  if (document_.size() >= kMaxValueBytes) return too_large(plan);
-  return {};
+  return check_size(plan);
 }
 
 /// Head of a call of the merge script, by its name; with its text and the position when the key changes, so
@@ -117,7 +116,7 @@ Status CommandWriter::append_fields(std::string& out, const TablePlan& plan) {
     append_argument(out, plan.schema->columns[i].name);
     document_.clear();
     MILLRACE_TRY(plan.json->append_text(document_, *cells_[i].batch, i, cells_[i].cell));
-    if (document_.size() >= kMaxValueBytes) return too_large(plan);
+    MILLRACE_TRY(check_size(plan));
     append_argument(out, document_);
   }
   return {};
@@ -176,7 +175,7 @@ Status CommandWriter::append_entry(std::string& out, const Overlay& overlay, con
   const Batch& batch = *overlay.batches[entry.last.batch].batch;
   document_.clear();
   MILLRACE_TRY(entry.plan->json->append(document_, batch, batch.row(entry.last.row).after));
-  if (document_.size() >= kMaxValueBytes) return too_large(*entry.plan);
+  MILLRACE_TRY(check_size(*entry.plan));
   append_command(out, {"JSON.SET", key, "$", document_});
   return {};
 }

@@ -16,12 +16,17 @@ struct ScriptNames {
   std::string remove;
 };
 
+/// proto-max-bulk-len of a server that has not been told otherwise.
+inline constexpr std::size_t kDefaultMaxValueBytes = 512U << 20U;
+
 /// Writes an overlay's entries as Redis commands. Pure; owned by one thread.
 class CommandWriter {
  public:
   explicit CommandWriter(TargetType target);
 
   void set_scripts(ScriptNames scripts) { scripts_ = std::move(scripts); }
+  /// The longest text that the server takes.
+  void set_max_value_bytes(std::size_t bytes) { max_value_bytes_ = bytes; }
 
   /// Appends the command (or, for a hash with NULLs: two) that brings `entry` about and answers their number.
   /// When its document cannot be written, the last of its rows that can is written, and the rows behind that
@@ -40,6 +45,7 @@ class CommandWriter {
                                           std::vector<Rejected>& rejected);
 
  private:
+  Status check_size(const TablePlan& plan) const;
   Status append_entry(std::string& out, const Overlay& overlay, const Overlay::Entry& entry,
                       std::uint32_t& commands);
   std::uint32_t append_last_good(std::string& out, const Overlay& overlay, const Overlay::Entry& entry,
@@ -56,6 +62,7 @@ class CommandWriter {
 
   TargetType target_;
   ScriptNames scripts_;
+  std::size_t max_value_bytes_ = kDefaultMaxValueBytes;
   // Of the entry at hand, kept for their memory.
   std::vector<Overlay::CellRef> cells_;
   std::vector<std::uint16_t> kept_;

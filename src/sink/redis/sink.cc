@@ -36,6 +36,7 @@ class RedisSink final : public Sink {
 
  private:
   Status prepare_server();
+  Status learn_limit();
   Status learn_columns();
   void send_columns();
   Status add_rows(const ReadBatch& rows, std::uint32_t first, std::uint32_t end, bool replayed);
@@ -149,6 +150,16 @@ Status RedisSink::prepare_server() {
     *name = loaded->text;
   }
   writer_.set_scripts(std::move(names));
+  return learn_limit();
+}
+
+/// A user who may not ask leaves us with the default.
+Status RedisSink::learn_limit() {
+  auto reply = client_->call({"CONFIG", "GET", "proto-max-bulk-len"});
+  if (!reply) return std::move(reply).error();
+  const Reply* limit = reply->find("proto-max-bulk-len");
+  const std::int64_t bytes = limit == nullptr ? 0 : limit->as_integer();
+  writer_.set_max_value_bytes(bytes > 0 ? static_cast<std::size_t>(bytes) : kDefaultMaxValueBytes);
   return {};
 }
 

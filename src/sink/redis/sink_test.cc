@@ -218,6 +218,20 @@ TEST_F(RedisSinkTest, FieldsOfColumnsDroppedWhileStoppedAreRemoved) {
   EXPECT_EQ(redis.keys()["millrace:position:cache"].count("columns:shop.public.t"), 1U);
 }
 
+TEST_F(RedisSinkTest, RowsOverTheServersLimitAreParked) {
+  redis.answer([](const FakeRedis::Command& command) {
+    return command[0] == "CONFIG" ? std::string("*2\r\n$18\r\nproto-max-bulk-len\r\n$4\r\n1000\r\n")
+                                  : std::string();
+  });
+  ASSERT_TRUE(open());
+  TestBatch batch;
+  batch.insert(kTable, {1, "x", std::string(1000, 'b')}).insert(kTable, {2, "x", "b"});
+  ASSERT_TRUE(settle(batch.read(1)));
+  EXPECT_EQ(writes(), (Lines{R"(JSON.SET k:2 $ {"id":2,"a":"x","big":"b"})"}));
+  ASSERT_EQ(rejected.size(), 1U);
+  EXPECT_NE(rejected[0].error.find("proto-max-bulk-len"), std::string::npos);
+}
+
 TEST_F(RedisSinkTest, StopEndsTheWaitForAServerThatDoesNotShakeHands) {
   settings.client.uri.tls = true;
   settings.client.connect_timeout_ms = 60'000;
