@@ -70,3 +70,15 @@ def test_moved_in_the_transaction_that_widens_the_table(shop: Shop, database: Da
       update m set id = 2 where id = 1; insert into m values (3, 'three', 3); commit;""")
     wait_documents(millrace, client, {"m:id:2": {"id": 2, "v": "v" * 3000, "c": None},
                                       "m:id:3": {"id": 3, "v": "three", "c": 3}})
+
+
+def test_emptied_before_a_move(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """The move finds neither its document nor the position: that is no fault of the row."""
+    database.script("create table m (id int primary key, v text); alter table m alter v set storage external;")
+    millrace = start(shop("public.m"))
+    database.script("insert into m values (1, repeat('v', 3000));")
+    wait_documents(millrace, client, {"m:id:1": {"id": 1, "v": "v" * 3000}})
+    client.flushall()
+    database.script("update m set id = 2;")
+    wait_documents(millrace, client, {"m:id:2": {"id": 2, "v": "v" * 3000}})
+    assert millrace.wait_state("cache", "running").get("dead_letters", 0) == 0

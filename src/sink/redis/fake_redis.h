@@ -149,8 +149,6 @@ class FakeRedis final : public Clock {
       const std::string& name = command[0];
       if (name == "COMMAND") return "*1\r\n*1\r\n+x\r\n";
       if (name == "SCRIPT") return bulk(command[2].find("TYPE") == std::string::npos ? "MERGE" : "REMOVE");
-      if (name == "HEXISTS")
-        return number(keys.count(command[1]) > 0 ? keys[command[1]].count(command[2]) : 0);
       if (name == "HGETALL") return get_all(command[1]);
       if (name == "HDEL") return remove_fields(command);
       if (name == "UNLINK" || name == "JSON.DEL") return unlink(command);
@@ -172,7 +170,7 @@ class FakeRedis final : public Clock {
       std::string out = "*" + std::to_string(command.size() - 2) + "\r\n";
       for (std::size_t i = 2; i < command.size(); ++i) {
         const auto key = keys.find(command[1]);
-        const bool there = key != keys.end() && key->second.count(command[i]) > 0;
+        const bool there = key != keys.end() && key->second.contains(command[i]);
         out += there ? bulk(key->second[command[i]]) : "$-1\r\n";
       }
       return out;
@@ -181,7 +179,7 @@ class FakeRedis final : public Clock {
     std::string get_all(const std::string& key) {
       std::string out;
       std::size_t count = 0;
-      if (keys.count(key) > 0) {
+      if (keys.contains(key)) {
         for (const auto& [field, value] : keys[key]) out += bulk(field) + bulk(value);
         count = 2 * keys[key].size();
       }

@@ -57,7 +57,7 @@ inline constexpr std::string_view kMoveTail = R"(
 end
 local done = merge(KEYS, {unpack(ARGV, 5)})
 if type(done) == 'table' and done.err then
-  if redis.call('HEXISTS', KEYS[3], 'position') == 0 then return redis.error_reply('MILLRACE_ABSENT position') end
+  if not redis.call('HMGET', KEYS[3], 'position')[1] then return redis.error_reply('MILLRACE_ABSENT position') end
   return done
 end
 return redis.call('HSET', KEYS[3], ARGV[1], ARGV[2], ARGV[3], ARGV[4]))";

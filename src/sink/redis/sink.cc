@@ -365,12 +365,13 @@ void RedisSink::keep_position_if_due() {
   if (furthest(applied_, durable_) != pipeline_->written()) return send_position();
   if (!pipeline_->position_known()) return;
   position_at_us_ = context_->clock.now_us();
-  append_command(client_->out(), {"HEXISTS", position_key_, "position"});
+  append_command(client_->out(), {"HMGET", position_key_, "position"});
   client_->expect(1);
   Group group;
   group.kind = Group::Kind::kCommand;
   group.on_reply = [this](const Reply& reply) {
-    const bool lost = !reply.is_error() && reply.as_integer() == 0;
+    const bool lost =
+        reply.is_array() && reply.elements.size() == 1 && reply.elements.front().kind == Reply::Kind::kNull;
     return lost ? Status(pipeline_->lose_position()) : Status();
   };
   pipeline_->push(std::move(group));

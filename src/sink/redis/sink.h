@@ -20,6 +20,11 @@ namespace millrace::redis {
 /// Two kinds of row cannot be overlaid: TRUNCATE, and a change of key that keeps values only Redis has. They
 /// are sent alone, with nothing else in flight, the latter with its position in the same script, so that the
 /// position tells for certain whether it has been done: a move is never done twice.
+///
+/// The position also tells that Redis has lost everything while it was connected: the hash that holds it is
+/// then made anew by the next write of it, which the reply says, or is not there when it is looked for
+/// between writes. It is taken away again, so that the sink finds nothing when it is opened next and is
+/// filled again.
 [[nodiscard]] Result<std::unique_ptr<Sink>> make_redis_sink(Settings settings);
 
 }  // namespace millrace::redis

@@ -232,6 +232,24 @@ TEST_F(RedisSinkTest, RowsOverTheServersLimitAreParked) {
   EXPECT_NE(rejected[0].error.find("proto-max-bulk-len"), std::string::npos);
 }
 
+TEST_F(RedisSinkTest, PollsThatDoNotWaitWatchTheIndexes) {
+  settings.indexes = {{"ix", "k:", true, {{"$.a", "a", {"TAG"}}}}};
+  bool gone = false;
+  redis.answer([&](const FakeRedis::Command& command) {
+    return command[0] == "FT.INFO" && gone ? std::string("-Unknown index name\r\n") : std::string();
+  });
+  ASSERT_TRUE(open());
+  gone = true;
+  for (int second = 0; second < 7; ++second) {
+    redis.advance_us(1'000'000);
+    ASSERT_TRUE(sink->poll(redis.now_us()));
+  }
+  const auto warnings = sink->status().warnings;
+  EXPECT_TRUE(std::any_of(warnings.begin(), warnings.end(), [](const std::string& warning) {
+    return warning.find("index ix is gone") != std::string::npos;
+  }));
+}
+
 TEST_F(RedisSinkTest, StopEndsTheWaitForAServerThatDoesNotShakeHands) {
   settings.client.uri.tls = true;
   settings.client.connect_timeout_ms = 60'000;
