@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <array>
 #include <csignal>
 #include <functional>
 #include <map>
@@ -143,6 +144,30 @@ void add_dead_letters(CLI::App& app, Chosen& chosen) {
   });
 }
 
+void add_steering(CLI::App& app, Chosen& chosen) {
+  static constexpr std::array<std::array<const char*, 3>, 5> kActions = {{
+      {"pause", "Stop a connector until `resume`", "CONNECTOR"},
+      {"resume", "Let a paused connector go on", "CONNECTOR"},
+      {"restart", "Stop a connector and start it again, a failed one too", "CONNECTOR"},
+      {"reset",
+       "Let a connector begin anew: a source as if it had never run, with its first snapshot; a sink from "
+       "the "
+       "oldest rows of the log. Rows that the database has deleted in between stay in the target",
+       "CONNECTOR"},
+      {"forget", "Let go what the log keeps for a sink that is no more in the pipeline", "SINK"},
+  }};
+  for (const auto& [action, about, what] : kActions) {
+    auto* command = add_command(app, action, about, std::string("  millrace ") + action + " cache\n");
+    const auto options = std::make_shared<SteerOptions>();
+    options->action = action;
+    command->add_option(what, options->name, "Its name in the pipeline file")->required();
+    add_remote(*command, options->remote);
+    command->callback([options, &chosen] {
+      chosen = [options](Console& console) { return steer_command(*options, console); };
+    });
+  }
+}
+
 void add_explain(CLI::App& app, Specs specs, Chosen& chosen) {
   auto* command = add_command(app, "explain", "Say what an option means, what it expects and its default",
                               "  millrace explain snapshot.mode\n  millrace explain indexes.flights.prefix\n"
@@ -183,6 +208,7 @@ int run_app(int argc, const char* const* argv, std::span<const ConnectorSpec* co
   add_topics(app, chosen);
   add_consume(app, chosen);
   add_dead_letters(app, chosen);
+  add_steering(app, chosen);
   add_explain(app, specs, chosen);
   add_docs(app, specs, chosen);
   app.add_subcommand("version", "Print the version")->callback([&chosen, version] {

@@ -62,6 +62,14 @@ struct DeadLettersOptions {
 };
 [[nodiscard]] ExitCode dead_letters_command(const DeadLettersOptions& options, Console& console);
 
+/// `pause`, `resume`, `restart` or `reset` of a connector, `forget` of a sink that the pipeline has no more.
+struct SteerOptions {
+  RemoteOptions remote;
+  std::string action;
+  std::string name;
+};
+[[nodiscard]] ExitCode steer_command(const SteerOptions& options, Console& console);
+
 struct ExplainOptions {
   std::string option;  ///< empty: all of them
   std::string kind;    ///< empty: of every kind, and of the pipeline file

@@ -33,7 +33,15 @@ Result<HostPort> remote_address(const RemoteOptions& options) {
 }
 
 ExitCode Remote::get(const std::string& path, HttpAnswer& answer, std::int64_t timeout_ms) {
-  auto got = client_.get(path, timeout_ms);
+  return judge(client_.get(path, timeout_ms), answer);
+}
+
+ExitCode Remote::post(const std::string& path, std::int64_t timeout_ms) {
+  HttpAnswer answer;
+  return judge(client_.post(path, "", timeout_ms), answer);
+}
+
+ExitCode Remote::judge(Result<HttpAnswer> got, HttpAnswer& answer) {
   if (!got) {
     console_.complain({Next::kStop, "no millrace answers at http://" + address_.text(),
                        "start it with `millrace run FILE`, or say where it is with --url or --file"});

@@ -28,8 +28,12 @@ class Remote {
 
   /// The answer's body and headers into `answer`; kOk only for a status of success.
   [[nodiscard]] ExitCode get(const std::string& path, HttpAnswer& answer, std::int64_t timeout_ms = 10'000);
+  /// A POST without a body, whose answer says only whether it was taken.
+  [[nodiscard]] ExitCode post(const std::string& path, std::int64_t timeout_ms = 30'000);
 
  private:
+  [[nodiscard]] ExitCode judge(Result<HttpAnswer> got, HttpAnswer& answer);
+
   HostPort address_;
   HttpClient client_;
   Console& console_;

@@ -103,6 +103,14 @@ ExitCode topics_command(const TopicsOptions& options, Console& console) {
                        });
 }
 
+ExitCode steer_command(const SteerOptions& options, Console& console) {
+  const auto address = remote_address(options.remote);
+  if (!address) return wrong_usage(console, address.error());
+  const std::string kind = options.action == "forget" ? "sinks" : "connectors";
+  return Remote(*address, console)
+      .post("/api/v1/" + kind + "/" + percent_encode(options.name) + "/" + options.action);
+}
+
 ExitCode dead_letters_command(const DeadLettersOptions& options, Console& console) {
   const std::string path = "/api/v1/connectors/" + percent_encode(options.connector) +
                            "/dead-letters?from=" + std::to_string(options.from) +

@@ -58,7 +58,7 @@ HttpResponse no_connector(const std::vector<ConnectorStatus>& all, std::string_v
                              (near.empty() ? std::string() : "; did you mean " + std::string(near) + "?"));
 }
 
-/// Pause, resume or restart: 202 when taken.
+/// Pause, resume, restart or reset: 202 when taken.
 HttpHandler command(const Api& api, const std::function<Status(std::string_view)>& act) {
   return [&api, act](const HttpRequest& request) {
     const std::string& name = request.parameters.at("name");
@@ -92,6 +92,26 @@ HttpResponse answer_topics(const Api& api) {
   return json_response(200, topics_json(*std::move(topics)));
 }
 
+HttpResponse answer_sinks(const Api& api) {
+  const auto sinks = api.log.sinks();
+  if (!sinks) return failure(500, sinks.error());
+  const auto all = api.status();
+  std::vector<SinkHold> holds;
+  for (const SinkInfo& sink : *sinks) {
+    // Unknown when retention has cut what it stands at.
+    const auto backlog = api.log.backlog(sink.position);
+    holds.push_back({sink.name, sink.position.text(),
+                     backlog ? static_cast<std::int64_t>(backlog->bytes) : -1,
+                     find_connector(all, sink.name) != nullptr});
+  }
+  return json_response(200, sinks_json(holds));
+}
+
+HttpResponse forget_sink(const Api& api, const HttpRequest& request) {
+  const Status done = api.forget_sink(request.parameters.at("name"));
+  return done ? json_response(202, "{}") : failure(409, done.error());
+}
+
 HttpResponse answer_health(const Api& api) {
   Health health = health_of(api.status(), api.redactor);
   return json_response(health.ok ? 200 : 503, std::move(health.json));
@@ -117,6 +137,10 @@ void add_api_routes(HttpRouter& router, const Api& api) {
   router.add("POST", "/api/v1/connectors/{name}/pause", command(api, api.pause));
   router.add("POST", "/api/v1/connectors/{name}/resume", command(api, api.resume));
   router.add("POST", "/api/v1/connectors/{name}/restart", command(api, api.restart));
+  router.add("POST", "/api/v1/connectors/{name}/reset", command(api, api.reset));
+  router.add("GET", "/api/v1/sinks", [&api](const HttpRequest&) { return answer_sinks(api); });
+  router.add("POST", "/api/v1/sinks/{name}/forget",
+             [&api](const HttpRequest& request) { return forget_sink(api, request); });
 }
 
 }  // namespace millrace

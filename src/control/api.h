@@ -26,6 +26,8 @@ struct Api {
   std::function<Status(std::string_view connector)> pause;
   std::function<Status(std::string_view connector)> resume;
   std::function<Status(std::string_view connector)> restart;
+  std::function<Status(std::string_view connector)> reset;
+  std::function<Status(std::string_view sink)> forget_sink;
   std::size_t waiting_requests = 8;  ///< that may wait for rows at a time
 };
 
@@ -35,7 +37,9 @@ struct Api {
 /// GET  /api/v1/topics                                every topic
 /// GET  /api/v1/topics/{topic}/rows                   rows, a JSON text a line; see topic_rows.h
 /// GET  /api/v1/connectors/{name}/dead-letters        ?from=ID&limit=N
-/// POST /api/v1/connectors/{name}/pause|resume|restart
+/// POST /api/v1/connectors/{name}/pause|resume|restart|reset
+/// GET  /api/v1/sinks                                 those the log keeps rows for
+/// POST /api/v1/sinks/{name}/forget                   lets them go, when the pipeline has no such sink
 /// `api` outlives the router.
 void add_api_routes(HttpRouter& router, const Api& api);
 

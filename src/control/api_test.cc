@@ -111,7 +111,15 @@ class ApiTest : public ::testing::Test {
              calls_.push_back("resume " + std::string(name));
              return Status();
            },
-           [](std::string_view) { return Status(stop_error("not now", "later")); }};
+           [](std::string_view) { return Status(stop_error("not now", "later")); },
+           [this](std::string_view name) {
+             calls_.push_back("reset " + std::string(name));
+             return Status();
+           },
+           [this](std::string_view name) {
+             calls_.push_back("forget " + std::string(name));
+             return Status();
+           }};
   HttpRouter router_;
   BatchBuilder builder_;
   TableSchemaPtr schema_;
@@ -212,6 +220,22 @@ TEST_F(ApiTest, SaysWhereTheRowsBeginAfterRetention) {
   const HttpResponse response = get("/api/v1/topics/p.public.t/rows", {{"from", "1"}});
   EXPECT_EQ(response.headers.at("Millrace-Begin-Offset"), "4");
   EXPECT_EQ(lines(response.body).size(), 2U);
+}
+
+TEST_F(ApiTest, ShowsAndForgetsSinksThatHoldTheLog) {
+  append(3, "0/1");
+  ASSERT_TRUE(log_->settle("gone", *log_->earliest(), {}));
+  ASSERT_TRUE(log_->settle("a b", *log_->latest(), {}));
+  ConnectorStatus one;
+  one.name = "a b";
+  status_ = {one};
+  const std::string body = get("/api/v1/sinks").body;
+  EXPECT_THAT(body, HasSubstr(R"({"sink":"a b","position":"1:1:0","bytes":0,"in_pipeline":true})"));
+  EXPECT_THAT(body, HasSubstr(R"({"sink":"gone","position":"1:0:0","bytes":)"));
+  EXPECT_THAT(body, HasSubstr(R"("in_pipeline":false})"));
+  EXPECT_EQ(post("/api/v1/sinks/gone/forget").status, 202);
+  EXPECT_EQ(post("/api/v1/connectors/a%20b/reset").status, 202);
+  EXPECT_EQ(calls_, (std::vector<std::string>{"forget gone", "reset a b"}));
 }
 
 TEST(WaitPlaces, AreGivenBack) {

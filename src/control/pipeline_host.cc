@@ -43,7 +43,8 @@ RuntimeOptions runtime_options(const ConnectorConfig& global) {
 class PipelineHost::Impl {
  public:
   Impl(const Pipeline& pipeline, std::unique_ptr<Log> log, const Environment& environment)
-      : log_(std::move(log)),
+      : logger_(environment.logger),
+        log_(std::move(log)),
         runtime_({*log_, environment.clock, environment.logger, environment.metrics, environment.failpoints},
                  runtime_options(pipeline.global)),
         api_{pipeline.name,
@@ -55,6 +56,8 @@ class PipelineHost::Impl {
              [this](std::string_view name) { return runtime_.pause(name); },
              [this](std::string_view name) { return runtime_.resume(name); },
              [this](std::string_view name) { return runtime_.restart(name); },
+             [this](std::string_view name) { return runtime_.reset(name); },
+             [this](std::string_view name) { return runtime_.forget_sink(name); },
              std::max<std::size_t>(http_options(pipeline.global).threads, 3) - 2},
         server_(http_options(pipeline.global), router_, environment.logger) {
     add_api_routes(router_, api_);
@@ -65,6 +68,7 @@ class PipelineHost::Impl {
     MILLRACE_TRY(server_.start());
     for (const ConfiguredConnector& one : pipeline.connectors)
       MILLRACE_TRY(runtime_.start(*one.spec, one.config));
+    warn_of_sinks_gone(pipeline);
     return {};
   }
 
@@ -79,6 +83,24 @@ class PipelineHost::Impl {
   [[nodiscard]] std::string clean(std::string text) const { return api_.redactor.clean(std::move(text)); }
 
  private:
+  /// A sink taken out of the file, or renamed, would hold the log for ever in silence.
+  void warn_of_sinks_gone(const Pipeline& pipeline) {
+    const auto sinks = log_->sinks();
+    if (!sinks) return;
+    for (const SinkInfo& sink : *sinks) {
+      const bool there = std::ranges::any_of(pipeline.connectors, [&](const ConfiguredConnector& one) {
+        return one.config.connector() == sink.name;
+      });
+      if (there) continue;
+      const auto backlog = log_->backlog(sink.position);
+      logger_.warn(
+          "the log keeps rows for a sink that is not in the pipeline; `millrace forget SINK` lets them go",
+          {{"sink", std::string_view(sink.name)},
+           {"bytes", backlog ? static_cast<std::int64_t>(backlog->bytes) : -1}});
+    }
+  }
+
+  Logger& logger_;
   std::unique_ptr<Log> log_;
   Runtime runtime_;
   Api api_;

@@ -85,6 +85,21 @@ std::string topics_json(std::vector<TopicInfo> topics) {
   return json.take();
 }
 
+std::string sinks_json(const std::vector<SinkHold>& sinks) {
+  JsonBuilder json;
+  json.begin_array();
+  for (const SinkHold& one : sinks) {
+    json.begin_object();
+    json.key("sink").text(one.sink);
+    json.key("position").text(one.position);
+    json.key("bytes").integer(one.bytes);
+    json.key("in_pipeline").boolean(one.in_pipeline);
+    json.end_object();
+  }
+  json.end_array();
+  return json.take();
+}
+
 std::string dead_letters_json(const std::vector<DeadLetter>& letters) {
   JsonBuilder json;
   json.begin_array();

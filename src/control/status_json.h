@@ -30,6 +30,16 @@ class Redactor {
 /// `[{"topic","first_offset","next_offset","bytes"}]`, by name.
 [[nodiscard]] std::string topics_json(std::vector<TopicInfo> topics);
 
+/// What the log keeps for one sink.
+struct SinkHold {
+  std::string sink;
+  std::string position;
+  std::int64_t bytes = -1;  ///< not yet settled by it; -1: not known
+  bool in_pipeline = true;
+};
+/// `[{"sink","position","bytes","in_pipeline"}]`.
+[[nodiscard]] std::string sinks_json(const std::vector<SinkHold>& sinks);
+
 /// `[{"id","at","topic","target_key","error","stream","sequence","row"}]`.
 [[nodiscard]] std::string dead_letters_json(const std::vector<DeadLetter>& letters);
 

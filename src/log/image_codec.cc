@@ -13,9 +13,8 @@ namespace {
 
 constexpr std::uint8_t kVersion = 1;
 constexpr std::size_t kMaxParts = 255;
-constexpr std::size_t kHeadBytes = 8;                // of a part: its size, its size on disk
-constexpr std::size_t kWorthPacking = 128;           // below, LZ4 gains nothing
-constexpr std::size_t kMaxImageBytes = 1ULL << 30U;  // a row may be large; more than this is damage
+constexpr std::size_t kHeadBytes = 8;       // of a part: its size, its size on disk
+constexpr std::size_t kWorthPacking = 128;  // below, LZ4 gains nothing
 
 void put_u32(char* at, std::size_t value) {
   for (int shift = 24; shift >= 0; shift -= 8)
@@ -31,11 +30,17 @@ struct Part {
 
 }  // namespace
 
+std::size_t image_bytes(std::span<const std::string_view> parts) {
+  std::size_t bytes = 0;
+  for (const std::string_view part : parts) bytes += part.size();
+  return bytes;
+}
+
 void pack_image(std::span<const std::string_view> parts, std::string& out) {
   MILLRACE_CHECK(parts.size() <= kMaxParts);
+  MILLRACE_CHECK(image_bytes(parts) <= kMaxImageBytes);
   std::size_t bound = 2;
   for (const std::string_view part : parts) {
-    MILLRACE_CHECK(part.size() <= kMaxImageBytes);
     bound += kHeadBytes + static_cast<std::size_t>(LZ4_compressBound(static_cast<int>(part.size())));
   }
   if (out.size() < bound) out.resize(bound);

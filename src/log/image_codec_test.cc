@@ -52,5 +52,10 @@ TEST(ImageCodecTest, ClaimsOfHugeSizesAreNotBelieved) {
   EXPECT_FALSE(unpack_image("\2\0"s));
 }
 
+TEST(ImageCodec, CountsWhatAnImageHas) {
+  const std::string_view parts[] = {"ab", "", "cde"};
+  EXPECT_EQ(image_bytes(parts), 5U);
+}
+
 }  // namespace
 }  // namespace millrace

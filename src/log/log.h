@@ -14,6 +14,7 @@
 #include "connect/sink.h"
 #include "event/batch.h"
 #include "event/position.h"
+#include "log/log_info.h"
 
 namespace millrace {
 
@@ -22,37 +23,6 @@ namespace millrace {
 struct StateWrite {
   std::string key;
   std::optional<std::string> value;  ///< none: remove
-};
-
-struct TopicInfo {
-  std::string topic;
-  StreamId stream = 0;
-  std::uint64_t first_offset = 0;  ///< of the oldest row still there
-  std::uint64_t next_offset =
-      0;  ///< of the next row to come; rows of a transaction that is not complete do not count
-  std::uint64_t bytes = 0;  ///< its share of what the batches still there take on disk, by rows
-};
-
-/// A topic's rows as `consume` reads them.
-struct TopicRow {
-  std::uint64_t offset = 0;
-  std::uint32_t row = 0;  ///< index into `batch`
-  std::uint64_t sequence = 0;
-  BatchPtr batch;
-};
-
-struct DeadLetter {
-  std::uint64_t id = 0;
-  std::int64_t at_us = 0;  ///< wall clock when it was parked
-  Rejected rejected;
-};
-
-struct StreamInfo {
-  StreamId id = 0;
-  std::string connector;
-  std::uint64_t first_sequence = 0;
-  std::uint64_t next_sequence = 0;
-  std::uint64_t bytes = 0;
 };
 
 struct RetentionPolicy {
@@ -76,6 +46,9 @@ class Log {
   /// The stream of a source connector, made when new.
   [[nodiscard]] virtual Result<StreamId> open_stream(std::string_view connector) = 0;
   [[nodiscard]] virtual Result<std::optional<SourcePosition>> source_position(StreamId stream) = 0;
+  /// The source begins anew with its next append: its position and its state are removed. Its rows, topics
+  /// and schemas stay; rows of a transaction that has not ended are given up then. Not while it appends.
+  [[nodiscard]] virtual Status forget_source(std::string_view connector) = 0;
   /// Every schema of the stream, by id.
   [[nodiscard]] virtual Result<std::vector<TableSchemaPtr>> schemas(StreamId stream) = 0;
 
@@ -120,6 +93,7 @@ class Log {
   [[nodiscard]] virtual Result<std::vector<DeadLetter>> dead_letters(std::string_view sink,
                                                                      std::uint64_t from_id,
                                                                      std::size_t limit) = 0;
+  [[nodiscard]] virtual Result<std::vector<SinkInfo>> sinks() = 0;
   /// A sink that is gone holds nothing back any more; its dead letters go with it.
   [[nodiscard]] virtual Status forget_sink(std::string_view sink) = 0;
 

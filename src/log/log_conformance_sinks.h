@@ -29,6 +29,18 @@ TEST_P(LogConformance, SettledPositionsAndDeadLettersStay) {
   EXPECT_TRUE(log_->dead_letters("cache", 0, 10)->empty());
 }
 
+TEST_P(LogConformance, SinksAreKnownUntilTheyAreForgotten) {
+  append(test_batch({{"a", 1, "1"}}), test_position(1));
+  EXPECT_TRUE(log_->sinks()->empty());
+  ASSERT_TRUE(log_->settle("cache", *log_->latest(), {}));
+  reopen();
+  ASSERT_EQ(log_->sinks()->size(), 1U);
+  EXPECT_EQ(log_->sinks()->front().name, "cache");
+  EXPECT_EQ(log_->sinks()->front().position, *log_->latest());
+  ASSERT_TRUE(log_->forget_sink("cache"));
+  EXPECT_TRUE(log_->sinks()->empty());
+}
+
 TEST_P(LogConformance, TopicsAreReadByOffsetAndTime) {
   for (std::uint64_t i = 0; i < 5; ++i) {
     const std::string n = std::to_string(i);

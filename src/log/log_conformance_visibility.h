@@ -76,6 +76,24 @@ TEST_P(LogConformance, ATransactionOfAnEarlierEpochIsGivenUp) {
   EXPECT_EQ(log_->read_topic("c", 0, 10, 0)->front().offset, 0U);
 }
 
+TEST_P(LogConformance, AForgottenSourceBeginsAnewAndKeepsItsRows) {
+  const std::vector<StateWrite> state = {{"ledger", "half"}};
+  ASSERT_TRUE(
+      log_->append(stream(), test_batch({{"a", 1, "1"}, {"a", 2, "lost"}}, 1), test_position(1, 1), state));
+  ASSERT_TRUE(log_->forget_source("shop"));
+  for (int opened = 0; opened < 2; ++opened) {
+    EXPECT_FALSE(log_->source_position(stream())->has_value());
+    EXPECT_TRUE(log_->state("shop")->empty());
+    EXPECT_FALSE(log_->schemas(stream())->empty());
+    EXPECT_EQ(read_all(), (Values{"a=1"}));
+    reopen();
+  }
+  append(test_batch({{"a", 7, "2"}}), test_position(7));
+  EXPECT_EQ(read_all(), (Values{"a=1", "a=2"}));
+  EXPECT_EQ(topic("a").next_offset, 2U);
+  EXPECT_TRUE(log_->forget_source("never seen"));
+}
+
 TEST_P(LogConformance, ANewEpochWithoutRowsGivesUpToo) {
   append(test_batch({{"a", 1, "lost"}}, 0), test_position(0, 1));
   append(nullptr, test_position(0, 0, 2));

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <utility>
@@ -13,6 +14,8 @@ namespace {
 constexpr std::int64_t kRoomCheckEveryUs = 1'000'000;
 constexpr std::uint64_t kMinFreeBytes = 256U << 20U;
 constexpr std::uint64_t kMinFreeShare = 50;  // of the disk: 2 %
+/// A stream keeps its buffer for packed images from one append to the next, unless a huge row made it larger.
+constexpr std::size_t kKeptBufferBytes = 8U << 20U;
 
 void add_state(StoreWrite& write, std::string_view owner, std::span<const StateWrite> state) {
   for (const StateWrite& change : state) {
@@ -22,6 +25,18 @@ void add_state(StoreWrite& write, std::string_view owner, std::span<const StateW
       write.remove(kMetaSpace, keys::state(owner, change.key));
     }
   }
+}
+
+/// One row can be that large: an array takes 16 bytes an element, however short its text was.
+Status check_size(const std::string& stream, const Batch& batch, const SourcePosition& after) {
+  const std::size_t bytes = image_bytes(batch.image_parts());
+  if (bytes <= kMaxImageBytes) return {};
+  return stop_error(
+      fmt::format("{}: a batch of {} rows up to {}, of topics {}, has {}; the log takes {} at once", stream,
+                  batch.size(), after.commit, fmt::join(batch.topics(), ", "), human_bytes(bytes),
+                  human_bytes(kMaxImageBytes)),
+      "a single row is too large to be captured: leave its table out (table.exclude.list), or make the value "
+      "smaller at the source and take a new snapshot");
 }
 
 }  // namespace
@@ -51,6 +66,28 @@ Result<std::optional<SourcePosition>> StoreLog::source_position(StreamId stream)
   if (!found) return std::move(found).error();
   const std::lock_guard lock(mutex_);
   return (*found)->state.head.position;
+}
+
+Status StoreLog::forget_source(std::string_view connector) {
+  StoreWrite write;
+  const std::string states = keys::states(connector);
+  write.remove_range(kMetaSpace, states, keys::prefix_end(states));
+  Stream* stream = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, known] : streams_) {
+      if (known->state.connector == connector) stream = known.get();
+    }
+  }
+  if (stream == nullptr) return store_->write(write);
+  const std::lock_guard writing(stream->writing);
+  StreamHead head = stream->state.head;
+  head.position.reset();
+  write.put(kMetaSpace, keys::stream_head(stream->state.id), encode(head));
+  MILLRACE_TRY(store_->write(write));
+  const std::lock_guard lock(mutex_);
+  stream->state.head.position.reset();
+  return {};
 }
 
 Result<std::vector<TableSchemaPtr>> StoreLog::schemas(StreamId stream) {
@@ -153,6 +190,7 @@ Status StoreLog::append(StreamId stream_id, const BatchPtr& batch, const SourceP
     auto resolved = resolve_topics(stream_id, *batch);
     if (!resolved) return std::move(resolved).error();
     topics = std::move(*resolved);
+    MILLRACE_TRY(check_size(stream.label(), *batch, after));
     pack_image(batch->image_parts(), stream.packed);
   }
   // Only this writer changes what the plan depends on, so it holds until it is applied.
@@ -175,6 +213,7 @@ Status StoreLog::append(StreamId stream_id, const BatchPtr& batch, const SourceP
     stream.bytes_total.add(stream.packed.size());
     const std::int64_t now_us = environment_.clock.now_us();
     append_time_.record(now_us - began_us, now_us);
+    if (stream.packed.capacity() > kKeptBufferBytes) stream.packed = std::string();
   }
   return environment_.failpoints.pass("log.after_append");
 }

@@ -30,6 +30,7 @@ class StoreLog final : public Log {
   [[nodiscard]] std::string id() const override { return id_; }
   [[nodiscard]] Result<StreamId> open_stream(std::string_view connector) override;
   [[nodiscard]] Result<std::optional<SourcePosition>> source_position(StreamId stream) override;
+  [[nodiscard]] Status forget_source(std::string_view connector) override;
   [[nodiscard]] Result<std::vector<TableSchemaPtr>> schemas(StreamId stream) override;
   [[nodiscard]] Status append(StreamId stream, const BatchPtr& batch, const SourcePosition& after,
                               std::span<const StateWrite> state) override;
@@ -46,6 +47,7 @@ class StoreLog final : public Log {
                               std::span<const Rejected> rejected) override;
   [[nodiscard]] Result<std::vector<DeadLetter>> dead_letters(std::string_view sink, std::uint64_t from_id,
                                                              std::size_t limit) override;
+  [[nodiscard]] Result<std::vector<SinkInfo>> sinks() override;
   [[nodiscard]] Status forget_sink(std::string_view name) override;
   [[nodiscard]] Result<std::vector<TopicInfo>> topics() override;
   [[nodiscard]] Result<std::vector<StreamInfo>> streams() override;

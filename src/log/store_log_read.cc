@@ -52,11 +52,12 @@ Result<StoreLog::Stream*> StoreLog::find_stream(StreamId stream) {
 }
 
 Error StoreLog::cut_error(const Stream& stream, std::uint64_t sequence) const {
-  return stop_error(fmt::format("{}: batch {} is gone, retention has cut everything before {}",
-                                stream.label(), sequence, stream.state.first.sequence),
-                    "what the reader missed is no longer in the log. Let it start from the earliest rows "
-                    "still there and fill its "
-                    "target anew from the source, and raise log.retention.ms or log.retention.bytes");
+  return stop_error(
+      fmt::format("{}: batch {} is gone, retention has cut everything before {}", stream.label(), sequence,
+                  stream.state.first.sequence),
+      "what the sink missed is no longer in the log. `millrace reset SINK` lets it go on from the "
+      "earliest rows still there, `millrace reset SOURCE` then reads the tables anew; and raise "
+      "log.retention.ms or log.retention.bytes");
 }
 
 Status StoreLog::check_position(const LogPosition& position) const {
@@ -67,8 +68,8 @@ Status StoreLog::check_position(const LogPosition& position) const {
       return stop_error(
           fmt::format("position {} is ahead of the log: stream {} ends at batch {}", position.text(),
                       at.stream, end),
-          "the log was restored from an older copy or replaced. Let the reader start from the earliest "
-          "rows and fill its target anew");
+          "the log was restored from an older copy or replaced. `millrace reset SINK` lets the sink start "
+          "from the earliest rows, `millrace reset SOURCE` then reads the tables anew");
     }
   }
   for (const auto& [id, stream] : streams_) {

@@ -68,6 +68,15 @@ Result<std::vector<DeadLetter>> StoreLog::dead_letters(std::string_view sink, st
   return out;
 }
 
+Result<std::vector<SinkInfo>> StoreLog::sinks() {
+  const std::lock_guard lock(mutex_);
+  std::vector<SinkInfo> out;
+  for (const auto& [name, sink] : sinks_) {
+    if (sink->position) out.push_back({name, *sink->position});
+  }
+  return out;
+}
+
 Status StoreLog::forget_sink(std::string_view name) {
   Sink& sink = sink_of(name);
   const std::lock_guard writing(sink.writing);

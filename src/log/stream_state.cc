@@ -12,8 +12,9 @@ enum class HiddenRows : std::uint8_t { kNone, kStay, kShow, kGiveUp };
 Result<HiddenRows> judge_hidden(const StreamState& stream, const Batch* batch, const SourcePosition& after) {
   const StreamHead& head = stream.head;
   if (head.all_visible()) return HiddenRows::kNone;
-  if (head.position && after.epoch != head.position->epoch) return HiddenRows::kGiveUp;
-  if (head.position && after.commit != head.position->commit) return HiddenRows::kShow;
+  // Without a position: the source was forgotten since, and will not end what it began before.
+  if (!head.position || after.epoch != head.position->epoch) return HiddenRows::kGiveUp;
+  if (after.commit != head.position->commit) return HiddenRows::kShow;
   if (batch == nullptr || batch->size() == 0) return HiddenRows::kStay;
   const TransactionRecord& next = batch->transactions()[batch->records().front().transaction];
   if (batch->commit(next) == head.open_commit && next.id == head.open_id) {

@@ -67,10 +67,11 @@ struct AppendPlan {
 /// stand. `topics` are the states of batch->topics(), in that order. Pure.
 ///
 /// Rows of a transaction that is not over stay hidden until a later append ends it: its batch says so
-/// (complete_rows), or the position has moved on to another commit. When the epoch rises instead, the source
-/// will never end it: the hidden rows become a hole, and their topic offsets are given to the next rows. Rows
-/// of another transaction in the same epoch are a fault of the source: a stop error, nothing is to be
-/// written. (A snapshot, transaction number 0, that is begun anew just shows what it had.)
+/// (complete_rows), or the position has moved on to another commit. When the epoch rises instead, or the
+/// source was forgotten, it will never be ended: the hidden rows become a hole, and their topic offsets are
+/// given to the next rows. Rows of another transaction in the same epoch are a fault of the source: a stop
+/// error, nothing is to be written. (A snapshot, transaction number 0, that is begun anew just shows what it
+/// had.)
 [[nodiscard]] Result<AppendPlan> plan_append(const StreamState& stream,
                                              const std::vector<TopicState*>& topics, const Batch* batch,
                                              std::size_t stored_bytes, const SourcePosition& after);

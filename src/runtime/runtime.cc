@@ -56,7 +56,9 @@ class Runtime::Impl {
   Status pause(std::string_view name);
   Status resume(std::string_view name);
   Status restart(std::string_view name);
+  Status reset(std::string_view name);
   Status remove(std::string_view name);
+  Status forget_sink(std::string_view name);
   std::vector<ConnectorStatus> status();
   void stop();
 
@@ -65,8 +67,9 @@ class Runtime::Impl {
 
   Result<ConnectorPtr> find(std::string_view name);
   std::vector<ConnectorPtr> all();
-  Result<std::shared_ptr<Task>> make_task(const ConnectorSpec& spec, const ConnectorConfig& config);
-  Status launch(Connector& connector);
+  Result<std::shared_ptr<Task>> make_task(const ConnectorSpec& spec, const ConnectorConfig& config,
+                                          bool anew);
+  Status launch(Connector& connector, bool anew = false);
   void halt(Connector& connector);
   ConnectorStatus status_of(Connector& connector) const;
   void share_memory();
@@ -83,10 +86,16 @@ class Runtime::Impl {
 };
 
 Result<std::shared_ptr<Task>> Runtime::Impl::make_task(const ConnectorSpec& spec,
-                                                       const ConnectorConfig& config) {
-  const TaskSettings settings{
-      config.connector(),  std::string(spec.kind), environment_.log,        environment_.clock,
-      environment_.logger, environment_.metrics,   environment_.failpoints, options_};
+                                                       const ConnectorConfig& config, bool anew) {
+  const TaskSettings settings{config.connector(),
+                              std::string(spec.kind),
+                              environment_.log,
+                              environment_.clock,
+                              environment_.logger,
+                              environment_.metrics,
+                              environment_.failpoints,
+                              options_,
+                              anew};
   const MemoryShares shares = divide_memory(options_.memory_bytes, options_.batch_bytes, 1, 0);
   return guard("making connector " + config.connector(), [&]() -> Result<std::shared_ptr<Task>> {
     if (spec.is_source()) {
@@ -107,8 +116,8 @@ Result<std::shared_ptr<Task>> Runtime::Impl::make_task(const ConnectorSpec& spec
 }
 
 /// Under `operation`; the connector has no task. On an error it is `failed` with that in its status.
-Status Runtime::Impl::launch(Connector& connector) {
-  Result<std::shared_ptr<Task>> task = make_task(connector.spec, connector.config);
+Status Runtime::Impl::launch(Connector& connector, bool anew) {
+  Result<std::shared_ptr<Task>> task = make_task(connector.spec, connector.config, anew);
   if (!task) {
     environment_.logger.error("connector cannot start", {{"connector", connector.config.connector()},
                                                          {"error", std::string_view(task.error().message)}});
@@ -193,6 +202,31 @@ Status Runtime::Impl::restart(std::string_view name) {
   const std::lock_guard operation((*connector)->operation);
   halt(**connector);
   return launch(**connector);
+}
+
+Status Runtime::Impl::reset(std::string_view name) {
+  Result<ConnectorPtr> connector = find(name);
+  if (!connector) return std::move(connector).error();
+  const std::lock_guard operation((*connector)->operation);
+  halt(**connector);
+  if ((*connector)->spec.is_source()) {
+    MILLRACE_TRY(environment_.log.forget_source(name));
+    return launch(**connector);
+  }
+  MILLRACE_TRY(environment_.log.forget_sink(name));
+  return launch(**connector, true);
+}
+
+Status Runtime::Impl::forget_sink(std::string_view name) {
+  if (find(name)) {
+    return stop_error("sink " + std::string(name) + " is in the pipeline", "take it out of the file first");
+  }
+  Result<std::vector<SinkInfo>> known = environment_.log.sinks();
+  if (!known) return std::move(known).error();
+  if (std::ranges::find(*known, name, &SinkInfo::name) == known->end()) {
+    return stop_error("the log keeps nothing for a sink called " + std::string(name));
+  }
+  return environment_.log.forget_sink(name);
 }
 
 Status Runtime::Impl::remove(std::string_view name) {
@@ -319,6 +353,8 @@ Status Runtime::start(const ConnectorSpec& spec, const ConnectorConfig& config) 
 Status Runtime::pause(std::string_view name) { return impl_->pause(name); }
 Status Runtime::resume(std::string_view name) { return impl_->resume(name); }
 Status Runtime::restart(std::string_view name) { return impl_->restart(name); }
+Status Runtime::reset(std::string_view name) { return impl_->reset(name); }
+Status Runtime::forget_sink(std::string_view name) { return impl_->forget_sink(name); }
 Status Runtime::remove(std::string_view name) { return impl_->remove(name); }
 std::vector<ConnectorStatus> Runtime::status() const { return impl_->status(); }
 void Runtime::stop() { impl_->stop(); }

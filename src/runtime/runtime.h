@@ -92,7 +92,12 @@ class Runtime {
   [[nodiscard]] Status pause(std::string_view name);
   [[nodiscard]] Status resume(std::string_view name);
   [[nodiscard]] Status restart(std::string_view name);
+  /// Begins anew: a source as if it had never run (with its snapshot, if its mode has one; what the log has
+  /// of it stays), a sink from the oldest rows of the log, whatever its target says about its position.
+  [[nodiscard]] Status reset(std::string_view name);
   [[nodiscard]] Status remove(std::string_view name);
+  /// Lets go what the log keeps for a sink that no connector is; an error when one is, or the log has none.
+  [[nodiscard]] Status forget_sink(std::string_view name);
 
   [[nodiscard]] std::vector<ConnectorStatus> status() const;
 

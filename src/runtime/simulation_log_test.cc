@@ -49,6 +49,8 @@ class FaultyLog final : public Log {
                                                std::size_t limit) override {
     return inner_->dead_letters(sink, from, limit);
   }
+  Status forget_source(std::string_view connector) override { return inner_->forget_source(connector); }
+  Result<std::vector<SinkInfo>> sinks() override { return inner_->sinks(); }
   Status forget_sink(std::string_view sink) override { return inner_->forget_sink(sink); }
   Result<std::vector<TopicInfo>> topics() override { return inner_->topics(); }
   Result<std::vector<StreamInfo>> streams() override { return inner_->streams(); }

@@ -87,13 +87,15 @@ Result<StepOutcome> SinkStage::open(std::int64_t until_us) {
   heartbeat_.beat(now());
   Result<std::optional<LogPosition>> settled = settings_.log.settled(settings_.name);
   if (!settled) return std::move(settled).error();
-  Result<LogPosition> earliest = settings_.log.earliest();
-  if (!earliest) return std::move(earliest).error();
   open_ = true;
   opened_us_.reset();
   Result<std::optional<LogPosition>> target = sink_->open(context_);
   if (!target) return std::move(target).error();
   opened_us_ = now();
+  // Only now: opening may take long, and retention holds nothing for a sink that has not settled.
+  Result<LogPosition> earliest = settings_.log.earliest();
+  if (!earliest) return std::move(earliest).error();
+  if (settings_.anew && !settled->has_value()) *target = LogPosition();
 
   const SinkStart start = sink_start(*target, *settled, *earliest);
   warn_of_incomplete_start(start);

@@ -24,6 +24,7 @@ struct TaskSettings {
   Metrics& metrics;
   FailPoints& failpoints;
   RuntimeOptions options;
+  bool anew = false;  ///< sinks: what the target says about its position does not count at the first opening
 };
 
 /// A task's status as its own stages keep it, for others to read: nobody else ever calls the connector.

@@ -44,6 +44,41 @@ def test_slot_dropped(shop: Shop, database: Database, client: redis.Redis) -> No
     assert not client.exists("s:id:2")
 
 
+def test_reset_takes_a_new_snapshot(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """What the refusal tells to do: what was missed comes by a new snapshot, into the same topic."""
+    millrace = captured(shop, database, client)
+    wait_until(lambda: not database.slot_active(), "slot is free", 10)
+    database.execute(f"select pg_drop_replication_slot('{database.slot}')", "insert into s values (2)")
+    millrace.connectors["source"]["snapshot.mode"] = "initial"
+    millrace.start()
+    assert "millrace reset" in str(millrace.wait_state("source", "failed"))
+    done = millrace.command("reset", "source", "--url", millrace.url)
+    assert done.returncode == 0, done.stderr
+    wait_until(lambda: client.exists("s:id:2"), "the missed row", 20, context=millrace.tail)
+    database.execute("insert into s values (3)")
+    wait_until(lambda: client.exists("s:id:3"), "and the stream", 20, context=millrace.tail)
+    assert [row["op"] for row in millrace.consume("t.public.s")] == ["c", "r", "r", "c"]
+
+
+def test_a_sink_begins_anew_and_one_that_is_gone_is_forgotten(shop: Shop, database: Database,
+                                                              client: redis.Redis) -> None:
+    millrace = captured(shop, database, client)
+    millrace.start()
+    millrace.wait_state("cache", "running")
+    client.delete("s:id:1")
+    assert millrace.command("reset", "cache", "--url", millrace.url).returncode == 0
+    wait_until(lambda: client.exists("s:id:1"), "sent again from the log's start", 15, context=millrace.tail)
+    refused = millrace.command("forget", "cache", "--url", millrace.url)
+    assert refused.returncode == 1 and "in the pipeline" in refused.stderr, refused.stderr
+    millrace.terminate()
+    del millrace.connectors["cache"]
+    millrace.start()
+    wait_until(lambda: "millrace forget" in millrace.tail(), "a sink that is gone is told", 10)
+    assert millrace.command("forget", "cache", "--url", millrace.url).returncode == 0
+    assert millrace.try_get("/api/v1/sinks") == "[]\n"
+    assert millrace.command("forget", "cache", "--url", millrace.url).returncode == 1
+
+
 def test_slot_dropped_and_made_anew(shop: Shop, database: Database, client: redis.Redis) -> None:
     """A new slot of the same name begins later than our position: what lies between is gone."""
     millrace = captured(shop, database, client)

@@ -28,6 +28,16 @@ def test_emptied_while_connected(shop: Shop, database: Database, client: redis.R
     assert millrace.wait_state("cache", "running").get("dead_letters", 0) == 0
 
 
+def test_emptied_while_nothing_changes(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """An idle sink looks at its target too."""
+    database.script("create table s (id int primary key, v text);")
+    millrace = start(shop("public.s"))
+    database.script("insert into s values (1, 'one');")
+    wait_documents(millrace, client, {"s:id:1": {"id": 1, "v": "one"}})
+    client.flushall()
+    wait_documents(millrace, client, {"s:id:1": {"id": 1, "v": "one"}})
+
+
 def test_rows_that_change_places(shop: Shop, database: Database, client: redis.Redis) -> None:
     """In one statement, as a key allows that is checked at the end of the transaction."""
     database.script("""create table d (id int primary key deferrable initially deferred, v text);

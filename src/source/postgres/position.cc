@@ -8,9 +8,7 @@ namespace millrace::postgres {
 namespace {
 
 constexpr std::string_view kNewStart =
-    "To start anew, remove the connector's state (or give the connector a new name); its first snapshot then "
-    "reads "
-    "the tables again.";
+    "To start anew: `millrace reset CONNECTOR`; with snapshot.mode initial the tables are then read again.";
 
 /// The value of `name=` in `a=1;b=2`.
 std::string_view token_part(std::string_view token, std::string_view name) {
