@@ -76,6 +76,19 @@ def test_unknown_keys_and_kinds(make: MakeMillrace) -> None:
             assert word in said, f"{word!r} is missing: {said}"
 
 
+def test_settings_that_are_wrong_together(make: MakeMillrace) -> None:
+    """Each with its line, of both connectors in one go; nothing is asked of any server for that."""
+    text = ("name: shop\nconnectors:\n  shop:\n    kind: postgres\n    topic.prefix: shop\n    database.hostname: h\n"
+            "    database.user: u\n    database.dbname: d\n    table.include.list: public.t\n"
+            "    table.exclude.list: public.u\n    slot.name: No-Slot\n  cache:\n    kind: redis\n"
+            "    topics.regex: shop.*\n    redis.uri: http://x\n    target.key: 'one:{id}'\n")
+    code, said = run_text(make({}), text)
+    assert code == 2, said
+    for words in ("pipeline.yaml:10: connectors.shop.table.exclude.list", "pipeline.yaml:11: connectors.shop.slot.name",
+                  "pipeline.yaml:15: connectors.cache.redis.uri", "pipeline.yaml:16: connectors.cache.target.key"):
+        assert words in said, f"{words!r} is missing: {said}"
+
+
 def test_text_that_is_no_yaml(make: MakeMillrace) -> None:
     code, said = run_text(make({}), "name: [shop\n")
     assert code != 0

@@ -11,7 +11,7 @@ constexpr std::string_view kColumnMark = "column:";
 constexpr std::size_t kMaxTemplateBytes = 4096;
 
 Error bad_template(const std::string& what) {
-  return stop_error("target.key: " + what, "write for example flight:{id}, or {table}:{region}:{id}");
+  return stop_error(what, "write for example flight:{id}, or {table}:{region}:{id}");
 }
 
 std::string full_name(const TableSchema& schema) {

@@ -6,6 +6,7 @@
 
 #include "base/result.h"
 #include "connect/config.h"
+#include "connect/setting_faults.h"
 #include "sink/redis/client.h"
 #include "sink/redis/index.h"
 #include "sink/redis/key_template.h"
@@ -27,7 +28,9 @@ struct Settings {
   std::int64_t index_poll_ms = 5'000;
 };
 
-/// What is wrong is a stop error that names the option and what to write instead.
+/// What is wrong is added to `faults`; the settings are then of no use.
+[[nodiscard]] Settings read_settings(const ConnectorConfig& config, SettingFaults& faults);
+/// The same; the first fault is a stop error.
 [[nodiscard]] Result<Settings> read_settings(const ConnectorConfig& config);
 
 /// What all keys of the sink begin with, when that can be told before the first row; else empty. Pure.

@@ -47,6 +47,22 @@ TEST(Settings, FaultsAreRefused) {
   EXPECT_FALSE(read({{"topics", "a.b.c"}, {"indexes.i.prefix", "c:"}, {"indexes.i.fields.x", "WORD"}}));
 }
 
+TEST(Settings, AllFaultsAreToldEachWithItsOption) {
+  const auto config = ConnectorConfig::make("cache", redis_spec().options,
+                                            {{"topics", "a.b.c", {}},
+                                             {"redis.uri", "http://x", {}},
+                                             {"target.key", "{id}", {}},
+                                             {"redis.key.cert", "x.pem", {}},
+                                             {"indexes.i.fields.x", "WORD", {}}});
+  ASSERT_TRUE(config);
+  SettingFaults faults;
+  redis_spec().validate(*config, faults);
+  std::vector<std::string> options;
+  for (const SettingFaults::Fault& one : faults.all()) options.push_back(one.option);
+  EXPECT_EQ(options,
+            (std::vector<std::string>{"redis.uri", "redis.key.cert", "target.key", "indexes.i.fields.x"}));
+}
+
 TEST(Settings, TopicsMustBeToldApart) {
   const auto apart = [](const char* text, std::vector<std::string> topics, bool pattern) {
     return check_topics_apart(*KeyTemplate::parse(text), topics, pattern).has_value();

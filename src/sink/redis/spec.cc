@@ -14,6 +14,10 @@ Result<std::unique_ptr<Sink>> make_sink(const ConnectorConfig& config) {
   return make_redis_sink(std::move(*settings));
 }
 
+void validate(const ConnectorConfig& config, SettingFaults& faults) {
+  static_cast<void>(read_settings(config, faults));
+}
+
 }  // namespace
 
 const ConnectorSpec& redis_spec() {
@@ -22,6 +26,7 @@ const ConnectorSpec& redis_spec() {
       .aliases = {"com.redis.kafka.connect.RedisSinkConnector"},
       .summary = "Keeps JSON documents or hashes in Redis in step with tables, and their search indexes",
       .options = redis_options(),
+      .validate = validate,
       .make_sink = make_sink,
       .check = check};
   return spec;

@@ -9,8 +9,7 @@ namespace {
 
 Error bad_uri(const std::string& what) {
   return stop_error(
-      "redis.uri: " + what,
-      "write redis://user:password@host:6379/0, rediss://... for TLS, or unix:///path/to/socket?db=0");
+      what, "write redis://user:password@host:6379/0, rediss://... for TLS, or unix:///path/to/socket?db=0");
 }
 
 std::optional<std::string> percent_decoded(std::string_view text) {
