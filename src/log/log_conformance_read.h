@@ -129,4 +129,29 @@ TEST_P(LogConformance, WakeEndsAWait) {
   reader.join();
 }
 
+TEST_P(LogConformance, AStreamThatIsNotWantedIsPassedInOneStep) {
+  for (std::uint64_t i = 1; i <= 5; ++i) append(test_batch({{"a", i, "x"}}), test_position(i));
+  append(test_batch({{"b", 1, "y"}}), test_position(1), "other");
+  const auto wants_b = [](std::string_view topic) { return topic == "b"; };
+  LogPosition at;
+  Values values;
+  for (int reads = 0; reads < 3; ++reads) {
+    const auto read = log_->read(wants_b, at, 0);
+    ASSERT_TRUE(read) << read.error().message;
+    if (!*read) break;
+    at = (*read)->after;
+    for (std::uint32_t row = (*read)->first_row; row < (*read)->end_row; ++row) values.emplace_back("b");
+  }
+  EXPECT_EQ(values, (Values{"b"}));
+  EXPECT_EQ(at, *log_->latest());
+  // What retention cuts of it is not missed either.
+  ASSERT_TRUE(log_->retain({-1, 0}, clock_.wall_us()));
+  append(test_batch({{"a", 6, "x"}}), test_position(6));
+  LogPosition behind;
+  behind.set({stream("other"), at.at(stream("other")).sequence, 0});
+  const auto read = log_->read(wants_b, behind, 0);
+  EXPECT_TRUE(read) << read.error().message;
+  EXPECT_FALSE(log_->read([](std::string_view) { return true; }, behind, 0));
+}
+
 }  // namespace millrace

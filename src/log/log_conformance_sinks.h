@@ -127,4 +127,16 @@ TEST_P(LogConformance, RetentionByBytesForcesOutWhatASinkHasNotRead) {
   EXPECT_EQ(topic("a").first_offset, 4U);
 }
 
+TEST_P(LogConformance, AWallClockThatRunsBackDoesNotMixUpTimes) {
+  append(test_batch({{"a", 1, "1"}}, 1, 5'000'000), test_position(1));
+  append(test_batch({{"a", 2, "2"}}, 1, 9'000'000), test_position(2));
+  reopen();
+  append(test_batch({{"a", 3, "3"}}, 1, 1'000'000), test_position(3));
+  append(test_batch({{"a", 4, "4"}}, 1, 9'500'000), test_position(4));
+  EXPECT_EQ(*log_->offset_at("a", 5'000'001), 1U);
+  EXPECT_EQ(*log_->offset_at("a", 9'000'001), 3U);
+  ASSERT_TRUE(log_->retain({4'000, -1}, 10'000'000));
+  EXPECT_EQ(topic("a").first_offset, 1U) << "the third, whose clock was wrong, is as new as the second";
+}
+
 }  // namespace millrace

@@ -165,9 +165,8 @@ StoreWrite StoreLog::render(const Stream& stream, const AppendPlan& plan, const 
     }
   }
   if (batch != nullptr) {
-    const BatchRecord record{batch->received_us() != 0 ? batch->received_us() : environment_.clock.wall_us(),
-                             static_cast<std::uint32_t>(batch->size()), stream.packed.size(),
-                             stream.state.head.next_bytes};
+    const BatchRecord record{stream.received_us, static_cast<std::uint32_t>(batch->size()),
+                             stream.packed.size(), stream.state.head.next_bytes};
     write.put(kIndexSpace, keys::batch(id, plan.sequence), encode(record));
     write.put_view(keys::image_space(id), keys::image(plan.sequence), stream.packed);
   }
@@ -196,6 +195,13 @@ Status StoreLog::append(StreamId stream_id, const BatchPtr& batch, const SourceP
   // Only this writer changes what the plan depends on, so it holds until it is applied.
   auto plan = plan_append(stream.state, topics, batch.get(), stream.packed.size(), after);
   if (!plan) return std::move(plan).error();
+  if (batch != nullptr) {
+    // Never back, whatever the wall clock does: retention and reading by time search in it.
+    const std::int64_t now_us =
+        batch->received_us() != 0 ? batch->received_us() : environment_.clock.wall_us();
+    stream.received_us = std::max(stream.received_us, now_us);
+    for (TopicChange& change : plan->topics) change.entry.received_us = stream.received_us;
+  }
   MILLRACE_TRY(store_->write(render(stream, *plan, batch, state)));
   {
     const std::lock_guard lock(mutex_);

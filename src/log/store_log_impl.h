@@ -65,6 +65,7 @@ class StoreLog final : public Log {
   struct Waiter;   // the state a reader saw when it began to look
   struct Indexed;  // a topic's entry with the offset of its first row
   struct Cut;      // how far retention goes in one stream
+  using TopicFilter = std::function<bool(std::string_view)>;
 
   StoreLog(std::unique_ptr<Store> store, const StoreLogOptions& options, const LogEnvironment& environment);
 
@@ -87,6 +88,9 @@ class StoreLog final : public Log {
   [[nodiscard]] Result<Stream*> find_stream(StreamId stream);
   [[nodiscard]] Status check_position(const LogPosition& position) const;
   [[nodiscard]] Error cut_error(const Stream& stream, std::uint64_t sequence) const;
+  [[nodiscard]] std::optional<StreamPosition> end_if_unwanted(StreamId stream,
+                                                              const TopicFilter& wants) const;
+  void leave_unwanted_cuts(LogPosition& at, const TopicFilter& wants) const;
   [[nodiscard]] Result<std::optional<Next>> next_batch(const LogPosition& at);
   [[nodiscard]] Result<BatchPtr> load_batch(Stream& stream, std::uint64_t sequence);
   [[nodiscard]] Result<BatchPtr> decode_batch(Stream& stream, std::uint64_t sequence,
@@ -142,6 +146,7 @@ struct StoreLog::Stream {
   StreamState state;
   std::mutex writing;  ///< held over an append: streams have one writer, this makes a second one wait
   std::string packed;  ///< the batch being appended; the writer's
+  std::int64_t received_us = 0;  ///< of the last batch, kept from running back; the writer's
   Counter& rows_total;
   Counter& bytes_total;
 };

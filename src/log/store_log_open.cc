@@ -135,6 +135,11 @@ Status StoreLog::load_stream(Stream& stream) {
     if (!hole) return std::move(hole).error();
     state.holes.push_back(*hole);
   }
+  if (state.head.next_sequence > state.first.sequence) {
+    const auto last = batch_record(stream, state.head.next_sequence - 1);
+    if (!last) return last.error();
+    stream.received_us = last->received_us;
+  }
   return {};
 }
 

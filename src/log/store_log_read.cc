@@ -79,6 +79,26 @@ Status StoreLog::check_position(const LogPosition& position) const {
   return {};
 }
 
+/// The visible end of a stream of which no row up to there is wanted. Under `mutex_`: a topic is known before
+/// its first row is visible.
+std::optional<StreamPosition> StoreLog::end_if_unwanted(StreamId stream, const TopicFilter& wants) const {
+  for (const auto& [name, topic] : topics_) {
+    if (topic->stream == stream && wants(name)) return std::nullopt;
+  }
+  const auto it = streams_.find(stream);
+  if (it == streams_.end()) return std::nullopt;
+  return it->second->state.visible_end();
+}
+
+/// Retention may have cut what a reader has not passed of a stream that it does not read: it misses nothing.
+void StoreLog::leave_unwanted_cuts(LogPosition& at, const TopicFilter& wants) const {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [id, stream] : streams_) {
+    if (at.at(id).sequence >= stream->state.first.sequence) continue;
+    if (const auto end = end_if_unwanted(id, wants)) at.set(*end);
+  }
+}
+
 Result<std::optional<StoreLog::Next>> StoreLog::next_batch(const LogPosition& at) {
   const std::lock_guard lock(mutex_);
   MILLRACE_TRY(check_position(at));
@@ -190,6 +210,7 @@ Result<std::optional<ReadBatch>> StoreLog::read(const std::function<bool(std::st
   Waiter waiter = arm(until_us);
   std::optional<ReadBatch> out;
   LogPosition at = from;
+  leave_unwanted_cuts(at, wants);
   for (int skipped = 0; skipped < kMaxSkippedBatches;) {
     auto next = next_batch(at);
     if (!next) return std::move(next).error();
@@ -217,6 +238,10 @@ Result<std::optional<ReadBatch>> StoreLog::read(const std::function<bool(std::st
     if (any_selected(read)) return out;
     read.first_row = read.end_row;
     ++skipped;
+    // Another source's stream need not be read batch by batch to find nothing in it.
+    const std::lock_guard lock(mutex_);
+    if (const auto end = end_if_unwanted(read.stream, wants)) at.set(*end);
+    read.after = at;
   }
   return out;
 }
