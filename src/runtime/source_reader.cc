@@ -124,6 +124,8 @@ StepOutcome SourceReader::open(std::int64_t until_us) {
   Result<SourcePosition> position = source_->open(*resume, context_);
   if (!position) return on_error(position.error());
   opened_us_ = now();
+  // On disk since the life before: enough to give signs of life with while the log takes nothing new.
+  durable_ = resume->position;
   position_ = std::move(*position);
   position_moved_ = !resume->position || *resume->position != position_;
 

@@ -244,6 +244,17 @@ def test_one_failing_connector_stops_no_other(make: MakeMillrace, database: Data
     assert millrace.state("broken") in ("failed", "waiting for source")
 
 
+def assert_stays_connected(database: Database, seconds: float = 6) -> None:
+    """The server does not time the connection out."""
+    query = "select active_pid from pg_replication_slots where slot_name = %s"
+    pid = database.value(query, (database.slot,))
+    assert pid, "connected while intake is held back"
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        assert database.value(query, (database.slot,)) == pid, "the server has timed the connection out"
+        time.sleep(0.2)
+
+
 def test_intake_held_back_keeps_the_connection(own_postgres: PostgresServer, make: MakeMillrace) -> None:
     """The log's disk is full for longer than wal_sender_timeout: the server must still be answered."""
     database = Database(own_postgres, "held")
@@ -254,13 +265,12 @@ def test_intake_held_back_keeps_the_connection(own_postgres: PostgresServer, mak
         millrace.start()
         millrace.wait_state("source", "running")
         wait_held(millrace, lambda: fill(database, "s", "text"))
-        pid = database.value("select active_pid from pg_replication_slots where slot_name = %s", (database.slot,))
-        assert pid, "connected while intake is held back"
-        end = time.monotonic() + 6
-        while time.monotonic() < end:
-            now = database.value("select active_pid from pg_replication_slots where slot_name = %s", (database.slot,))
-            assert now == pid, "the server has timed the connection out"
-            time.sleep(0.2)
+        assert_stays_connected(database)
+        # Also when nothing has got into the log since the start.
+        millrace.kill()
+        millrace.start()
+        wait_until(database.slot_active, "connected again", 20, context=millrace.tail)
+        assert_stays_connected(database)
         disk.grow("2g")
         millrace.wait_offset("t.public.s", database.value("select count(*) from s"), 60)
     millrace.close()
