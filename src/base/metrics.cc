@@ -85,7 +85,7 @@ std::string seconds(std::uint64_t value_us) {
 
 }  // namespace
 
-void Histogram::turn(std::int64_t now_us) {
+void Histogram::advance(std::int64_t now_us) {
   std::int64_t turned_us = turned_us_.load(std::memory_order_relaxed);
   const std::int64_t passed_us = now_us - turned_us;
   if (passed_us < kHalfUs) return;
@@ -101,7 +101,7 @@ void Histogram::turn(std::int64_t now_us) {
 }
 
 void Histogram::record(std::int64_t value_us, std::int64_t now_us, std::uint64_t count) {
-  turn(now_us);
+  advance(now_us);
   const auto value = static_cast<std::uint64_t>(std::max<std::int64_t>(value_us, 0));
   const auto half = static_cast<std::size_t>(current_.load(std::memory_order_relaxed));
   halves_[half][bucket_of(value)].fetch_add(count, std::memory_order_relaxed);
@@ -109,14 +109,14 @@ void Histogram::record(std::int64_t value_us, std::int64_t now_us, std::uint64_t
   total_sum_us_.fetch_add(value * count, std::memory_order_relaxed);
 }
 
-std::int64_t Histogram::quantile_us(double q) const {
+std::optional<std::int64_t> Histogram::quantile_us(double q) const {
   std::array<std::uint64_t, kBuckets> counts{};
   std::uint64_t all = 0;
   for (std::size_t i = 0; i < kBuckets; ++i) {
     counts[i] = halves_[0][i].load(std::memory_order_relaxed) + halves_[1][i].load(std::memory_order_relaxed);
     all += counts[i];
   }
-  if (all == 0) return 0;
+  if (all == 0) return std::nullopt;
   const double rank = std::ceil(std::clamp(q, 0.0, 1.0) * static_cast<double>(all));
   const std::uint64_t wanted = std::clamp<std::uint64_t>(static_cast<std::uint64_t>(rank), 1, all);
   std::uint64_t seen = 0;
@@ -124,7 +124,7 @@ std::int64_t Histogram::quantile_us(double q) const {
     seen += counts[i];
     if (seen >= wanted) return value_of(i);
   }
-  return 0;
+  return std::nullopt;
 }
 
 struct Metrics::Family {
@@ -176,7 +176,7 @@ Histogram& Metrics::histogram(std::string_view name, std::string_view help, cons
   return get<Histogram>(name, help, labels, kSummary);
 }
 
-std::string Metrics::expose() const {
+std::string Metrics::expose(std::int64_t now_us) const {
   constexpr std::array kTypes = {"counter", "gauge", "summary"};
   constexpr std::array<std::pair<double, const char*>, 3> kQuantiles = {
       {{0.5, "quantile=\"0.5\""}, {0.95, "quantile=\"0.95\""}, {0.99, "quantile=\"0.99\""}}};
@@ -193,9 +193,11 @@ std::string Metrics::expose() const {
       append_sample(out, name, "", labels, "", std::to_string(gauge->value()));
     }
     for (const auto& [labels, histogram] : family->histograms) {
+      histogram->advance(now_us);
       for (const auto& [q, text] : kQuantiles) {
-        const auto value = static_cast<std::uint64_t>(histogram->quantile_us(q));
-        append_sample(out, name, "", labels, text, seconds(value));
+        const std::optional<std::int64_t> value = histogram->quantile_us(q);
+        append_sample(out, name, "", labels, text,
+                      value ? seconds(static_cast<std::uint64_t>(*value)) : std::string("NaN"));
       }
       append_sample(out, name, "_sum", labels, "", seconds(histogram->sum_us()));
       append_sample(out, name, "_count", labels, "", std::to_string(histogram->count()));

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -39,16 +40,16 @@ class Gauge {
 class Histogram {
  public:
   void record(std::int64_t value_us, std::int64_t now_us, std::uint64_t count = 1);
-  /// `q` in 0..1, e.g. 0.99. Zero when nothing was recorded yet. The window moves on with `record` only:
-  /// without new values it goes on showing the last ones.
-  [[nodiscard]] std::int64_t quantile_us(double q) const;
+  /// Moves the window on; `record` does too.
+  void advance(std::int64_t now_us);
+  /// `q` in 0..1, e.g. 0.99. Nothing when the window is empty.
+  [[nodiscard]] std::optional<std::int64_t> quantile_us(double q) const;
   [[nodiscard]] std::uint64_t count() const { return total_count_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t sum_us() const { return total_sum_us_.load(std::memory_order_relaxed); }
 
  private:
   static constexpr std::size_t kBuckets = 256;
   using Half = std::array<std::atomic<std::uint64_t>, kBuckets>;
-  void turn(std::int64_t now_us);
 
   std::array<Half, 2> halves_{};
   std::atomic<int> current_{0};
@@ -73,8 +74,8 @@ class Metrics {
   /// Exposed as a Prometheus summary in seconds with the quantiles 0.5, 0.95 and 0.99.
   Histogram& histogram(std::string_view name, std::string_view help, const MetricLabels& labels);
 
-  /// Prometheus text format 0.0.4.
-  [[nodiscard]] std::string expose() const;
+  /// Prometheus text format 0.0.4. A summary that nothing was recorded in of late has the quantiles NaN.
+  [[nodiscard]] std::string expose(std::int64_t now_us) const;
 
  private:
   struct Family;

@@ -150,9 +150,7 @@ void add_steering(CLI::App& app, Chosen& chosen) {
       {"resume", "Let a paused connector go on", "CONNECTOR"},
       {"restart", "Stop a connector and start it again, a failed one too", "CONNECTOR"},
       {"reset",
-       "Let a connector begin anew: a source as if it had never run, with its first snapshot; a sink from "
-       "the "
-       "oldest rows of the log. Rows that the database has deleted in between stay in the target",
+       "Let a connector begin anew: a source with its first snapshot, a sink from the log's oldest rows",
        "CONNECTOR"},
       {"forget", "Let go what the log keeps for a sink that is no more in the pipeline", "SINK"},
   }};

@@ -122,7 +122,8 @@ HttpResponse answer_health(const Api& api) {
 void add_api_routes(HttpRouter& router, const Api& api) {
   router.add("GET", "/health", [&api](const HttpRequest&) { return answer_health(api); });
   router.add("GET", "/metrics", [&api](const HttpRequest&) {
-    return HttpResponse{200, "text/plain; version=0.0.4", api.metrics.expose() + process_metrics()};
+    return HttpResponse{200, "text/plain; version=0.0.4",
+                        api.metrics.expose(api.clock.now_us()) + process_metrics()};
   });
   router.add("GET", "/api/v1/status", [&api](const HttpRequest&) {
     return json_response(200, status_json(api.pipeline, api.status(), api.redactor));

@@ -301,7 +301,7 @@ TEST_F(RuntimeTest, StatusAndOperationsFromManyThreads) {
     thread = std::jthread([this](const std::stop_token& stop) {
       while (!stop.stop_requested()) {
         static_cast<void>(runtime_->status());
-        static_cast<void>(metrics_.expose());
+        static_cast<void>(metrics_.expose(1));
         clock_.sleep_until(clock_.now_us() + 200);
       }
     });

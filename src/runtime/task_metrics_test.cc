@@ -22,7 +22,7 @@ TEST(TaskMetrics, AreAllDocumented) {
   const SourceMetrics source(metrics, "db");
   const SinkMetrics sink(metrics, "cache");
   const StateMetrics state(metrics, "db");
-  std::istringstream lines(metrics.expose());
+  std::istringstream lines(metrics.expose(1));
   int found = 0;
   for (std::string line; std::getline(lines, line);) {
     constexpr std::string_view kType = "# TYPE ";
@@ -38,10 +38,10 @@ TEST(StateMetrics, ShowsOneStateAndNoneWhenGone) {
   Metrics metrics;
   StateMetrics state(metrics, "db");
   state.show(ConnectorState::kStuck, true);
-  EXPECT_THAT(metrics.expose(), HasSubstr(R"(millrace_connector_state{connector="db",state="stuck"} 1)"));
-  EXPECT_THAT(metrics.expose(), HasSubstr(R"(millrace_connector_state{connector="db",state="running"} 0)"));
+  EXPECT_THAT(metrics.expose(1), HasSubstr(R"(millrace_connector_state{connector="db",state="stuck"} 1)"));
+  EXPECT_THAT(metrics.expose(1), HasSubstr(R"(millrace_connector_state{connector="db",state="running"} 0)"));
   state.show(ConnectorState::kStuck, false);
-  EXPECT_THAT(metrics.expose(), HasSubstr(R"(millrace_connector_state{connector="db",state="stuck"} 0)"));
+  EXPECT_THAT(metrics.expose(1), HasSubstr(R"(millrace_connector_state{connector="db",state="stuck"} 0)"));
 }
 
 }  // namespace
