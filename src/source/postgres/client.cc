@@ -34,13 +34,6 @@ struct CancelDeleter {
 
 std::string text_of(const char* text) { return text == nullptr ? std::string() : std::string(text); }
 
-Error result_error(std::string_view what, const PGresult* result) {
-  const std::string sqlstate = text_of(PQresultErrorField(result, PG_DIAG_SQLSTATE));
-  std::string message = text_of(PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
-  if (message.empty()) message = read_connect_failure(text_of(PQresultErrorMessage(result))).message;
-  return server_error(what, sqlstate, message);
-}
-
 QueryRows rows_of(const PGresult* result) {
   QueryRows rows;
   const int columns = PQnfields(result);
@@ -190,6 +183,13 @@ Error Connection::last_error(std::string_view what) const {
       (failure.message.empty() ? std::string("the connection was lost") : failure.message));
 }
 
+Error Connection::refused(std::string_view what, const PGresult* result) {
+  refused_with_ = text_of(PQresultErrorField(result, PG_DIAG_SQLSTATE));
+  std::string message = text_of(PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
+  if (message.empty()) message = read_connect_failure(text_of(PQresultErrorMessage(result))).message;
+  return server_error(what, refused_with_, message);
+}
+
 /// Waits until a result can be taken without blocking.
 Status Connection::wait_result(std::string_view what, std::int64_t until_us) {
   while (PQflush(connection_) > 0) {
@@ -228,7 +228,7 @@ Result<QueryRows> Connection::collect(std::string_view what) {
     if (status == PGRES_TUPLES_OK) {
       rows = rows_of(result.get());
     } else if (status != PGRES_COMMAND_OK && !error) {
-      error = result_error(what, result.get());
+      error = refused(what, result.get());
     }
     if (PQstatus(connection_) == CONNECTION_BAD) break;
   }
@@ -281,7 +281,7 @@ Status Connection::start_copy(std::string_view what, const std::string& command)
   if (!result) return last_error(what);
   const ExecStatusType status = PQresultStatus(result.get());
   if (status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) return {};
-  Error error = result_error(what, result.get());
+  Error error = refused(what, result.get());
   static_cast<void>(collect(what));
   return error;
 }

@@ -14,6 +14,7 @@
 #include "source/postgres/pace.h"
 
 struct pg_conn;
+struct pg_result;
 
 namespace millrace::postgres {
 
@@ -89,6 +90,9 @@ class Connection {
   /// Bytes taken from the server by `next` so far.
   [[nodiscard]] std::uint64_t received_bytes() const { return received_bytes_; }
 
+  /// SQLSTATE of the last statement that the server refused; empty: none was.
+  [[nodiscard]] const std::string& refused_with() const { return refused_with_; }
+
   /// Asks the server to give up what the connection is doing. Waits for the server's answer, a second at
   /// most.
   void cancel();
@@ -99,6 +103,7 @@ class Connection {
   [[nodiscard]] Status wait_result(std::string_view what, std::int64_t until_us);
   [[nodiscard]] bool wait_socket(short events, std::int64_t until_us);
   [[nodiscard]] Error last_error(std::string_view what) const;
+  [[nodiscard]] Error refused(std::string_view what, const pg_result* result);
   [[nodiscard]] Result<QueryRows> collect(std::string_view what);
 
   struct Buffer;
@@ -108,6 +113,7 @@ class Connection {
   std::unique_ptr<Buffer> row_;
   bool pending_ = false;  // send_query's statement is on its way
   std::uint64_t received_bytes_ = 0;
+  std::string refused_with_;
 };
 
 }  // namespace millrace::postgres

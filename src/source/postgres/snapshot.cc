@@ -46,6 +46,17 @@ std::string columns_sql(int server_version) {
          listed + " ORDER BY a.attnum";
 }
 
+/// One row if the table (for a partitioned one: a leaf of it) does not lie where it lay for the snapshot, or
+/// its name has gone to another. The catalog's functions tell what is now, pg_class what the snapshot sees.
+constexpr std::string_view kMovedSql =
+    "SELECT 1 FROM (SELECT $1::int8::oid AS oid UNION SELECT relid::oid FROM "
+    "pg_partition_tree($1::int8::oid::regclass) WHERE isleaf) now LEFT JOIN pg_class c USING (oid) "
+    "WHERE c.oid IS NULL OR c.relfilenode <> coalesce(pg_relation_filenode(oid), 0) "
+    "UNION ALL SELECT 1 WHERE to_regclass($2)::oid IS DISTINCT FROM $1::int8::oid LIMIT 1";
+
+constexpr std::string_view kNewerSnapshot =
+    "It is read under a newer snapshot; tables that are done are not read again.";
+
 }  // namespace
 
 TableSnapshot::TableSnapshot(Connection& connection, Catalog& catalog, const Settings& settings,
@@ -100,7 +111,34 @@ Result<std::vector<Chunk>> TableSnapshot::plan() {
   return chunks;
 }
 
+/// The snapshot is of its moment, names and columns in a statement are of now: what is missing now will not
+/// be asked for under a newer snapshot.
+Error TableSnapshot::explain(const Source& source, Error error) const {
+  const std::string& state = connection_.refused_with();
+  if (error.next != Next::kStop || (state != "42P01" && state != "42703")) return error;
+  return reconnect_error("table " + source.chunk +
+                             " was changed or dropped before it could be read: " + std::move(error.message),
+                         std::string(kNewerSnapshot));
+}
+
+/// Keeps the table from being written anew while it is read, and makes sure that it was not since the
+/// snapshot: COPY would then find no row in it, and say nothing.
+Status TableSnapshot::lock(const Source& source) {
+  const std::string what = "locking table " + source.chunk + " against rewriting";
+  const std::string name = quote_table(source.schema, source.table);
+  auto locked = connection_.query(
+      what, "LOCK TABLE " + std::string(source.partitioned ? "" : "ONLY ") + name + " IN ACCESS SHARE MODE");
+  if (!locked) return explain(source, std::move(locked).error());
+  const std::vector<std::string> parameters = {std::to_string(source.oid), name};
+  auto moved = connection_.query(what, std::string(kMovedSql), parameters);
+  if (!moved) return std::move(moved).error();
+  if (moved->empty()) return {};
+  return reconnect_error("table " + source.chunk + " was written anew before it could be read",
+                         std::string(kNewerSnapshot));
+}
+
 Status TableSnapshot::start(const Source& source) {
+  MILLRACE_TRY(lock(source));
   const std::vector<std::string> parameters = {std::to_string(source.oid), settings_.publication_name};
   auto rows = connection_.query("reading table " + source.chunk, columns_sql(connection_.server_version()),
                                 parameters);
@@ -123,7 +161,9 @@ Status TableSnapshot::start(const Source& source) {
   std::string copy = "COPY (SELECT " + columns + " FROM " + (source.partitioned ? "" : "ONLY ") +
                      quote_table(source.schema, source.table);
   if (!source.row_filter.empty()) copy += " WHERE " + source.row_filter;
-  MILLRACE_TRY(connection_.start_copy("reading table " + source.chunk, copy + ") TO STDOUT"));
+  if (Status begun = connection_.start_copy("reading table " + source.chunk, copy + ") TO STDOUT"); !begun) {
+    return explain(source, std::move(begun).error());
+  }
   active_ = Active{source.chunk, std::move(*table), 0};
   return {};
 }

@@ -22,14 +22,16 @@ namespace millrace::postgres {
 ///
 /// Why what it gives and the stream together are right. The first time, the transaction uses the snapshot
 /// that was exported with the slot: it shows exactly what committed before the slot's start, and the stream
-/// brings exactly what committed from there on. When the process dies inside the snapshot, that snapshot is
-/// gone but the slot is not. The next life reads the chunks that are not done yet in a new transaction, which
-/// sees the tables at a later time S, and then streams from the slot's start P all the same. Each change
-/// between P and S then comes although the chunk shows it already. Every change is applied in commit order
-/// and the last one of a row leaves it as it was at S, so each row goes through older states and ends as it
-/// is: one that was deleted before S ends with its delete. This holds for each chunk alone, so chunks of
-/// different lives go together. Readers that keep every event see rows "read" as of S and then changed by
-/// events before S; the events' positions say so.
+/// brings exactly what committed from there on. An ALTER that writes a table anew breaks that: its rows are
+/// then newer than any snapshot before it, and no change tells of them. So each table is locked against it
+/// before it is read, and one that was written anew since the snapshot is left to the next life. When the
+/// process dies inside the snapshot, that snapshot is gone but the slot is not. The next life reads the
+/// chunks that are not done yet in a new transaction, which sees the tables at a later time S, and then
+/// streams from the slot's start P all the same. Each change between P and S then comes although the chunk
+/// shows it already. Every change is applied in commit order and the last one of a row leaves it as it was at
+/// S, so each row goes through older states and ends as it is: one that was deleted before S ends with its
+/// delete. This holds for each chunk alone, so chunks of different lives go together. Readers that keep every
+/// event see rows "read" as of S and then changed by events before S; the events' positions say so.
 class TableSnapshot final : public Snapshotter {
  public:
   /// `connection` is a normal one with nothing running. `start` is where the stream will begin. `exported`
@@ -62,6 +64,8 @@ class TableSnapshot final : public Snapshotter {
   };
 
   [[nodiscard]] Status start(const Source& source);
+  [[nodiscard]] Status lock(const Source& source);
+  [[nodiscard]] Error explain(const Source& source, Error error) const;
   [[nodiscard]] Result<bool> pump(BatchBuilder& out, std::int64_t until_us);
   [[nodiscard]] Status put_row(std::string_view line, BatchBuilder& out);
 

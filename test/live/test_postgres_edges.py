@@ -1,0 +1,45 @@
+"""Where PostgreSQL itself is not as simple as its rows: rewrites under a snapshot, row security, tables that leave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from harness.millrace import Millrace
+from harness.oracle import op_of
+from harness.postgres import Database
+
+Shop = Callable[..., Millrace]
+INITIAL = {"snapshot.mode": "initial"}
+# The first read of the snapshot, of the table first by name, takes this long: time to change the next one.
+HELD = "postgres.in_snapshot=sleep:3000@1"
+
+
+def reads(millrace: Millrace, topic: str) -> list[int]:
+    return sorted(record["after"]["id"] for record in millrace.consume(topic) if op_of(record) == "read")
+
+
+def test_a_table_rewritten_before_it_is_read_is_read_all_the_same(shop: Shop, database: Database) -> None:
+    """A rewrite leaves no row that an older snapshot sees, and no change in the stream."""
+    database.script("""create table a (id int primary key); insert into a values (1);
+      create table b (id int primary key, v int); insert into b select i, i from generate_series(1, 50) i;
+      create table pt (id int primary key, v int) partition by range (id);
+      create table pt_1 partition of pt for values from (0) to (100);
+      insert into pt select i, i from generate_series(1, 50) i;""")
+    millrace = shop("public.(a|b|pt)", postgres=INITIAL | {"publish.via.partition.root": "true"}).start(HELD)
+    millrace.wait_state("source", "snapshot")
+    database.script("alter table b alter column v type bigint; alter table pt alter column v type bigint;")
+    millrace.wait_state("source", "running")
+    assert reads(millrace, "t.public.b") == list(range(1, 51)), millrace.tail()
+    assert reads(millrace, "t.public.pt") == list(range(1, 51)), millrace.tail()
+
+
+def test_a_column_dropped_before_the_table_is_read(shop: Shop, database: Database) -> None:
+    """The snapshot still shows the column, COPY does not know it any more: read under a newer snapshot."""
+    database.script("""create table a (id int primary key); insert into a values (1);
+      create table b (id int primary key, v int); insert into b select i, i from generate_series(1, 50) i;
+      create table c (id int primary key); insert into c values (1);""")
+    millrace = shop("public.(a|b|c)", postgres=INITIAL).start(HELD)
+    millrace.wait_state("source", "snapshot")
+    database.script("alter table b drop column v; drop table c;")
+    millrace.wait_state("source", "running")
+    assert reads(millrace, "t.public.b") == list(range(1, 51)), millrace.tail()
