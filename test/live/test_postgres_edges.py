@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from harness.millrace import Millrace
 from harness.oracle import op_of
-from harness.postgres import Database
+from harness.postgres import PASSWORD, Database
 
 Shop = Callable[..., Millrace]
 INITIAL = {"snapshot.mode": "initial"}
@@ -43,3 +43,27 @@ def test_a_column_dropped_before_the_table_is_read(shop: Shop, database: Databas
     database.script("alter table b drop column v; drop table c;")
     millrace.wait_state("source", "running")
     assert reads(millrace, "t.public.b") == list(range(1, 51)), millrace.tail()
+
+
+def test_row_security_never_filters_the_snapshot(shop: Shop, database: Database) -> None:
+    """A role that a policy holds rows back from is refused, and told what would let it read them."""
+    role = f"reader_{database.name}"
+    database.script(f"""create role {role} login replication password '{PASSWORD}';
+      create table s (id int primary key, mine bool); insert into s values (1, true), (2, false);
+      alter table s enable row level security; create policy p on s using (mine);
+      grant select on s to {role}; create publication {database.publication} for table s;""")
+    try:
+        millrace = shop("public.s", postgres=INITIAL | {"database.user": role})
+        checked = millrace.check()
+        assert checked.returncode != 0
+        assert "row security" in checked.stdout
+        assert f'ALTER ROLE "{role}" BYPASSRLS' in checked.stdout, checked.stdout
+        said = millrace.start(wait=False).wait_refused("source")
+        assert "row-level security" in said, said
+        millrace.close()
+        database.execute(f"alter role {role} bypassrls")
+        millrace.start().wait_state("source", "running")
+        assert reads(millrace, "t.public.s") == [1, 2]
+        millrace.close()
+    finally:
+        database.execute(f"drop owned by {role}", f"drop role {role}")

@@ -15,7 +15,7 @@ SELECT c.oid, n.nspname, c.relname, c.relkind, c.relreplident,
        EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary),
        EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND i.indisreplident),
        has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE'),
-       c.reltuples::int8, rn.nspname, rc.relname
+       c.reltuples::int8, rn.nspname, rc.relname, row_security_active(c.oid)
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_class rc ON c.relispartition AND rc.oid = pg_partition_root(c.oid)
@@ -133,6 +133,7 @@ Result<std::vector<CapturedTable>> list_tables(Connection& connection, const Tab
     table.estimated_rows = to_int(row[8]);
     table.root_schema = row[9].value_or("");
     table.root_table = row[10].value_or("");
+    table.rows_hidden = row[11] == "t";
     if (filter.captures(table.schema, table.table, table.root_schema, table.root_table))
       out.push_back(std::move(table));
   }

@@ -25,6 +25,7 @@ struct CapturedTable {
   bool has_primary_key = false;
   bool has_identity_index = false;  ///< the index that identity `i` names is there
   bool may_select = false;
+  bool rows_hidden = false;  ///< row security holds rows back from this role
   std::int64_t estimated_rows = -1;
   std::string root_schema;  ///< of a partition
   std::string root_table;

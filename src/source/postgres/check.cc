@@ -154,7 +154,17 @@ class Checker {
     look_at_publication(*publication, plan);
     for (const CapturedTable& table : *tables) {
       if (table.kind != 'p') look_at_table(table, plan, leaves <= kMaxListed);
+      look_at_row_security(table);
     }
+  }
+
+  /// The policies that count are those of the table that is read: a leaf, or the partitioned table for it.
+  void look_at_row_security(const CapturedTable& table) {
+    const bool read = settings_.via_partition_root ? table.root_table.empty() : table.kind != 'p';
+    if (!table.rows_hidden || !read || settings_.snapshot_mode != SnapshotMode::kInitial) return;
+    add(Level::kError, "table " + table.name(),
+        "row security may hold rows back from the role, so the snapshot is refused",
+        "As a superuser: ALTER ROLE " + quote_identifier(settings_.connection.user) + " BYPASSRLS;");
   }
 
   /// Each entry of the include list that no table answers to: most likely a name that is misspelt.
@@ -231,7 +241,7 @@ class Checker {
               quote_identifier(settings_.connection.user) + ";");
       good = false;
     }
-    if (good && list_good) add(Level::kOk, subject, identity_words(table));
+    if (good && list_good && !table.rows_hidden) add(Level::kOk, subject, identity_words(table));
   }
 
   static std::string identity_words(const CapturedTable& table) {

@@ -22,6 +22,7 @@ constexpr std::string_view kKeepAliveIdleS = "10";
 constexpr std::string_view kKeepAliveIntervalS = "5";
 constexpr std::string_view kKeepAliveCount = "4";
 constexpr std::string_view kUserTimeoutMs = "30000";
+constexpr int kTransactionTimeoutSince = 170000;
 
 struct ResultDeleter {
   void operator()(PGresult* result) const { PQclear(result); }
@@ -115,7 +116,8 @@ std::string_view session_options() {
   return "-c datestyle=ISO -c intervalstyle=postgres -c timezone=UTC -c extra_float_digits=3 -c "
          "bytea_output=hex "
          "-c lc_monetary=C -c search_path= -c standard_conforming_strings=on -c xmloption=content "
-         "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0";
+         "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0 "
+         "-c idle_session_timeout=0 -c row_security=off";
 }
 
 Connection::Connection(pg_conn* connection, Clock& clock, std::stop_token stop)
@@ -139,6 +141,11 @@ Result<std::unique_ptr<Connection>> Connection::open(const ConnectionSettings& s
   MILLRACE_TRY(connection->establish(settings.connect_timeout_ms));
   PQsetErrorVerbosity(raw, PQERRORS_DEFAULT);
   if (PQsetnonblocking(raw, 1) != 0) return connection->last_error("connecting to the server");
+  if (connection->server_version() >= kTransactionTimeoutSince) {
+    // Not among the session options: an older server would refuse the connection for it.
+    auto set = connection->query("connecting to the server", "SET transaction_timeout = 0");
+    if (!set) return std::move(set).error();
+  }
   return connection;
 }
 

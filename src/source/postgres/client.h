@@ -37,7 +37,8 @@ struct ConnectionSettings {
 
 /// Session settings that make the server print each value in one form only, whatever its own defaults: ISO
 /// dates, UTC, shortest floats that read back, bytea in hex, money in the C locale, interval in its plain
-/// form, all names qualified.
+/// form, all names qualified. Nothing of ours is ended for taking long or for idling, and a table of which
+/// row security would show only a part is refused.
 [[nodiscard]] std::string_view session_options();
 
 /// Rows as text; NULL is nothing.

@@ -21,13 +21,20 @@ constexpr std::array kRules = {
     Rule{"42501", Next::kStop,
          "The role lacks a right. `millrace check` names each with the SQL that grants it (ALTER ROLE ... "
          "REPLICATION, "
-         "GRANT SELECT, ownership of the publication's tables)."},
+         "GRANT SELECT, ownership of the publication's tables, BYPASSRLS)."},
     Rule{"55006", Next::kRetry, "Another connection uses it now; waiting until it is free."},
     Rule{"55P03", Next::kRetry, ""},
     Rule{"57014", Next::kRetry, ""},
     Rule{"57P03", Next::kRetry, "The server is starting up, shutting down or recovering."},
     Rule{"57P01", Next::kReconnect, ""},
     Rule{"57P02", Next::kReconnect, ""},
+    Rule{"57P05", Next::kReconnect, "The server ended the connection for idling: see idle_session_timeout."},
+    Rule{"25P03", Next::kReconnect,
+         "The server ended the connection for idling: see idle_in_transaction_session_timeout."},
+    Rule{"25P04", Next::kReconnect,
+         "The server ended a transaction for its length: see transaction_timeout."},
+    Rule{"72000", Next::kReconnect,
+         "The server took a snapshot away for its age: see old_snapshot_threshold."},
     Rule{"57P04", Next::kStop, "The database was dropped."},
     Rule{"53400", Next::kStop,
          "All replication slots are taken: raise max_replication_slots, or drop one that is not needed "

@@ -32,7 +32,8 @@ std::vector<OptionSpec> connection_options() {
        .required = true,
        .importance = kHigh,
        .group = kConnection,
-       .doc = "Role to log in as. It needs LOGIN and REPLICATION, and SELECT on the tables for a snapshot."},
+       .doc = "Role to log in as. It needs LOGIN and REPLICATION, for a snapshot SELECT on the tables, and "
+              "BYPASSRLS where row security would hide rows."},
       {.name = "database.password",
        .type = kSecret,
        .importance = kHigh,

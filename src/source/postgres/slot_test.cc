@@ -138,7 +138,9 @@ TEST(Errors, WhatHelpsFollowsFromTheState) {
   EXPECT_EQ(server_error("x", "53300", "m").next, Next::kRetry);
   EXPECT_EQ(server_error("x", "53400", "m").next, Next::kStop);
   EXPECT_EQ(server_error("x", "55006", "m").next, Next::kRetry);
-  EXPECT_EQ(server_error("x", "57P01", "m").next, Next::kReconnect);
+  for (const char* state : {"57P01", "57P05", "25P03", "25P04", "72000"}) {
+    EXPECT_EQ(server_error("x", state, "m").next, Next::kReconnect) << state;
+  }
   EXPECT_EQ(server_error("x", "", "m").next, Next::kReconnect);
   EXPECT_EQ(server_error("x", "42601", "m").next, Next::kStop);
   EXPECT_NE(server_error("x", "42704", "publication \"p\" does not exist").hint.find("slot"),

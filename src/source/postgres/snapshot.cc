@@ -75,7 +75,13 @@ Status TableSnapshot::begin(const std::string& exported) {
   if (!begun) return std::move(begun).error();
   if (!exported.empty()) {
     auto set = connection_.query(kWhat, "SET TRANSACTION SNAPSHOT " + quote_literal(exported));
-    if (!set) return std::move(set).error();
+    if (!set) {
+      // Most likely the connection that exported it is gone. The slot is there: the next life reads without
+      // it.
+      Error error = std::move(set).error();
+      if (error.next == Next::kStop) error.next = Next::kReconnect;
+      return error;
+    }
   }
   auto now = connection_.query(kWhat, "SELECT (extract(epoch FROM now()) * 1000000)::int8");
   if (!now) return std::move(now).error();
