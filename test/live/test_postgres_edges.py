@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+import socket
+import time
 from collections.abc import Callable
+from typing import Any
 
 from harness.millrace import Millrace
 from harness.oracle import op_of
 from harness.postgres import PASSWORD, Database
+from harness.proxy import Proxy
+from harness.waiting import wait_until
 
 Shop = Callable[..., Millrace]
 INITIAL = {"snapshot.mode": "initial"}
@@ -67,3 +75,48 @@ def test_row_security_never_filters_the_snapshot(shop: Shop, database: Database)
         millrace.close()
     finally:
         database.execute(f"drop owned by {role}", f"drop role {role}")
+
+
+class SlowProxy(Proxy):
+    """Brings what the server sends at a fixed rate."""
+
+    bytes_per_s = 1_000_000
+
+    def _pump(self, pair: Any, source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            while data := source.recv(65536):
+                target.sendall(data)
+                if target is pair.sockets[0]:
+                    time.sleep(len(data) / self.bytes_per_s)
+        pair.close(reset=False)
+
+
+def test_a_row_that_takes_long_to_arrive_is_no_silence(shop: Shop, database: Database) -> None:
+    database.script("create table s (id int primary key, v text);")
+    with SlowProxy(database.server.port) as proxy:
+        millrace = shop("public.s", postgres={"database.port": str(proxy.port), "status.update.interval.ms": "1000"})
+        millrace.start().wait_state("source", "running")
+        connections = proxy.connections
+        database.script("insert into s select 1, repeat('0123456789', 800000);")
+        millrace.wait_offset("t.public.s", 1)
+        assert proxy.connections == connections, millrace.tail()
+
+
+def test_a_busy_walsender_is_no_dead_connection(shop: Shop, database: Database) -> None:
+    """It says nothing for many intervals, but the server answers elsewhere and still has it at work."""
+    database.script("create table s (id int primary key);")
+    millrace = shop("public.s", postgres={"status.update.interval.ms": "1000"}).start()
+    millrace.wait_state("source", "running")
+    wait_until(database.slot_active, "streaming", 10)
+    pid = database.value("select active_pid from pg_replication_slots where slot_name = %s", (database.slot,))
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        end = time.monotonic() + 8
+        while time.monotonic() < end:
+            assert millrace.state("source") == "running", millrace.tail()
+            time.sleep(0.2)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    database.script("insert into s values (1);")
+    millrace.wait_offset("t.public.s", 1)
+    assert millrace.status()["source"]["errors"] == 0, millrace.tail()

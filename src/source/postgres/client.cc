@@ -4,6 +4,7 @@
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -309,6 +310,10 @@ Result<Connection::Copy> Connection::next(std::string_view what, std::string_vie
 }
 
 Status Connection::receive(std::string_view what) {
+  int waiting = 0;
+  if (ioctl(PQsocket(connection_), FIONREAD, &waiting) == 0 && waiting > 0) {
+    waiting_bytes_ += static_cast<std::uint64_t>(waiting);
+  }
   // Twice under TLS: one read may leave the rest of a record inside the library, where poll() does not see
   // it.
   const int times = PQsslInUse(connection_) != 0 ? 2 : 1;

@@ -91,6 +91,10 @@ class Connection {
   /// Bytes taken from the server by `next` so far.
   [[nodiscard]] std::uint64_t received_bytes() const { return received_bytes_; }
 
+  /// Bytes heard from the server: those of `next`, and those that `receive` found waiting, so that it moves
+  /// with each piece of a message too. Only good for "anything since".
+  [[nodiscard]] std::uint64_t heard_bytes() const { return received_bytes_ + waiting_bytes_; }
+
   /// SQLSTATE of the last statement that the server refused; empty: none was.
   [[nodiscard]] const std::string& refused_with() const { return refused_with_; }
 
@@ -114,6 +118,7 @@ class Connection {
   std::unique_ptr<Buffer> row_;
   bool pending_ = false;  // send_query's statement is on its way
   std::uint64_t received_bytes_ = 0;
+  std::uint64_t waiting_bytes_ = 0;
   std::string refused_with_;
 };
 

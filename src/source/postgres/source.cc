@@ -8,8 +8,6 @@
 namespace millrace::postgres {
 namespace {
 
-// So many status intervals may pass without an answer.
-constexpr std::int64_t kSilentIntervals = 3;
 constexpr int kOldestServer = 140000;
 constexpr std::string_view kReading = "reading the stream";
 /// While catching up, rows wait this long at most for a batch to be full.
@@ -113,8 +111,7 @@ Status PostgresSource::start_stream(const StreamPoint& from) {
   move_now_ = false;
   keep_alive_us_ = 0;
   status_us_ = 0;
-  heard_bytes_ = 0;
-  reply_asked_us_ = 0;
+  silence_.restart();
   streaming_ = true;
   return {};
 }
@@ -249,26 +246,21 @@ Status PostgresSource::keep_up() {
   return send_status(true);
 }
 
-/// A connection can die without a word (a cut line, a frozen machine behind a proxy): a server that was asked
-/// for a reply and has sent nothing at all for several intervals is taken for gone. Only after all at hand
-/// has been read.
+/// Ends a stream that says nothing when it is to be taken for dead; see silence.h. Only after all at hand has
+/// been read.
 Status PostgresSource::notice_silence() {
-  const std::uint64_t bytes = replication_->received_bytes();
-  if (bytes != heard_bytes_) {
-    heard_bytes_ = bytes;
-    reply_asked_us_ = 0;
-    return {};
-  }
-  const std::int64_t limit_us = kSilentIntervals * settings_.status_interval_ms * 1000;
-  if (reply_asked_us_ == 0 || now() - reply_asked_us_ < limit_us) return {};
-  return reconnect_error("the server has sent nothing for " + std::to_string(limit_us / 1'000'000) +
+  silence_.heard(replication_->heard_bytes());
+  const std::int64_t lasted_us = silence_.enough(now());
+  if (lasted_us == 0) return {};
+  silence_.give_up(decoder_->position().next);
+  return reconnect_error("the server has sent nothing for " + std::to_string(lasted_us / 1'000'000) +
                              " s, though it was asked to",
                          "The connection is taken for dead and made anew; check the network on the way.");
 }
 
 Status PostgresSource::send_status(bool request_reply) {
   status_us_ = now();
-  if (request_reply && reply_asked_us_ == 0) reply_asked_us_ = status_us_;
+  if (request_reply) silence_.asked(status_us_);
   return replication_->send_copy("telling the server our position",
                                  standby_status(durable_, context_->clock.wall_us(), request_reply));
 }
@@ -291,18 +283,22 @@ void PostgresSource::look_at_server(std::int64_t now_us) {
     auto rows = normal_->poll_query(kWhat);
     if (rows && !rows->has_value()) return;
     asking_ = false;
+    retained_bytes_ = -1;
     if (!rows || (*rows)->empty()) return;
     const QueryRow& row = (*rows)->front();
+    if (row[2] == "t") silence_.answered(now_us);
     server_end_ = std::max(server_end_, parse_lsn(row[0].value_or("")).value_or(0));
     retained_bytes_ = parse_int64(row[1].value_or("")).value_or(-1);
     return;
   }
-  if (asked_us_ != 0 && now_us - asked_us_ < kAskServerUs) return;
+  const std::int64_t every_us =
+      silence_.is_waiting() ? std::min(kAskServerUs, settings_.status_interval_ms * 1000) : kAskServerUs;
+  if (asked_us_ != 0 && now_us - asked_us_ < every_us) return;
   asked_us_ = now_us;
   asking_ = normal_
                 ->send_query(kWhat,
                              "SELECT pg_current_wal_flush_lsn(), pg_wal_lsn_diff(pg_current_wal_flush_lsn(), "
-                             "restart_lsn)::int8 FROM pg_replication_slots WHERE slot_name = " +
+                             "restart_lsn)::int8, active FROM pg_replication_slots WHERE slot_name = " +
                                  quote_literal(settings_.slot_name))
                 .has_value();
 }

@@ -12,6 +12,7 @@
 #include "source/postgres/decoder.h"
 #include "source/postgres/options.h"
 #include "source/postgres/pace.h"
+#include "source/postgres/silence.h"
 #include "source/postgres/slot.h"
 #include "source/postgres/snapshot.h"
 
@@ -65,9 +66,8 @@ class PostgresSource final : public Source {
   bool move_now_ = false;           // the server waits for our position
   Lsn durable_ = 0;
   std::int64_t status_us_ = 0;  // when the last one was sent
-  std::uint64_t heard_bytes_ = 0;
-  std::int64_t reply_asked_us_ = 0;  // since when a reply is owed; 0: none is
-  std::int64_t keep_alive_us_ = 0;   // when the server last said that it has sent all; 0: data came since
+  Silence silence_{settings_.status_interval_ms * 1000};
+  std::int64_t keep_alive_us_ = 0;  // when the server last said that it has sent all; 0: data came since
 
   bool asking_ = false;  // a query about the server's log is on its way
   std::int64_t asked_us_ = 0;
