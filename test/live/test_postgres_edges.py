@@ -120,3 +120,37 @@ def test_a_busy_walsender_is_no_dead_connection(shop: Shop, database: Database) 
     database.script("insert into s values (1);")
     millrace.wait_offset("t.public.s", 1)
     assert millrace.status()["source"]["errors"] == 0, millrace.tail()
+
+
+def test_far_behind_over_other_tables_is_not_idle(shop: Shop, database: Database) -> None:
+    """Nothing of ours is in it, but what comes behind it waits as long as it takes."""
+    database.script("create table s (id int primary key); create table busy (v text);")
+    millrace = shop("public.s", postgres={"status.update.interval.ms": "1000"}).start()
+    millrace.wait_state("source", "running")
+    wait_until(lambda: millrace.status()["source"]["lag_ms"] == 0, "idle", 15)
+    pid = database.value("select active_pid from pg_replication_slots where slot_name = %s", (database.slot,))
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        database.script("insert into busy select repeat('w', 1000) from generate_series(1, 5000);")
+        wait_until(lambda: millrace.status()["source"]["lag_ms"] != 0, "no longer idle", 15,
+                   context=lambda: str(millrace.status()))
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: millrace.status()["source"]["lag_ms"] == 0, "idle again", 15)
+
+
+def test_a_slot_waits_for_old_transactions_and_is_not_left_half_made(shop: Shop, database: Database) -> None:
+    database.script("create table s (id int primary key); create table other (id int);")
+    millrace = shop("public.s")
+    with database.connect(autocommit=False) as writer:
+        writer.execute("insert into other values (1)")
+        millrace.start()
+        wait_until(lambda: "waits for older transactions" in millrace.tail(), "said", 20, context=millrace.tail)
+        assert millrace.terminate() < 1.5
+        wait_until(lambda: not database.value("select count(*) from pg_replication_slots where slot_name = %s",
+                                              (database.slot,)), "the half of a slot is gone", 5)
+        millrace.start()
+        wait_until(lambda: database.value("select count(*) from pg_replication_slots where slot_name = %s",
+                                          (database.slot,)), "the next attempt waits", 10)
+        writer.commit()
+    millrace.wait_state("source", "running")

@@ -198,20 +198,26 @@ Error Connection::refused(std::string_view what, const PGresult* result) {
   return server_error(what, refused_with_, message);
 }
 
-/// Waits until a result can be taken without blocking.
-Status Connection::wait_result(std::string_view what, std::int64_t until_us) {
+/// Whether a result can be taken without blocking; waits for it until `until_us` or a stop.
+Result<bool> Connection::result_by(std::string_view what, std::int64_t until_us) {
   while (PQflush(connection_) > 0) {
-    if (!wait_socket(POLLIN | POLLOUT, until_us)) break;
+    if (!wait_socket(POLLIN | POLLOUT, until_us)) return false;
     if (PQconsumeInput(connection_) == 0) return last_error(what);
   }
   while (true) {
     if (PQconsumeInput(connection_) == 0) return last_error(what);
-    if (PQisBusy(connection_) == 0) return {};
-    if (wait_socket(POLLIN, until_us)) continue;
-    cancel();
-    if (stop_.stop_requested()) return retry_error(std::string(what) + ": stopped");
-    return reconnect_error(std::string(what) + ": the server did not answer in time");
+    if (PQisBusy(connection_) == 0) return true;
+    if (!wait_socket(POLLIN, until_us)) return false;
   }
+}
+
+Status Connection::wait_result(std::string_view what, std::int64_t until_us) {
+  auto ready = result_by(what, until_us);
+  if (!ready) return std::move(ready).error();
+  if (*ready) return {};
+  if (stop_.stop_requested()) return retry_error(std::string(what) + ": stopped");
+  cancel();
+  return reconnect_error(std::string(what) + ": the server did not answer in time");
 }
 
 void Connection::cancel() {
@@ -263,6 +269,21 @@ Result<QueryRows> Connection::query(std::string_view what, const std::string& sq
   if (sent == 0) return last_error(what);
   MILLRACE_TRY(wait_result(what, until_us));
   return collect(what);
+}
+
+Result<QueryRows> Connection::query_for_long(std::string_view what, const std::string& sql,
+                                             std::int64_t slice_ms, const std::function<void()>& waiting) {
+  if (PQsendQuery(connection_, sql.c_str()) == 0) return last_error(what);
+  while (true) {
+    auto ready = result_by(what, clock_.now_us() + slice_ms * 1000);
+    if (!ready) return std::move(ready).error();
+    if (*ready) return collect(what);
+    if (stop_.stop_requested()) {
+      cancel();
+      return retry_error(std::string(what) + ": stopped");
+    }
+    waiting();
+  }
 }
 
 Status Connection::send_query(std::string_view what, const std::string& sql) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -61,10 +62,16 @@ class Connection {
   [[nodiscard]] int server_version() const;
 
   /// Runs one statement and takes all its rows; `parameters` ($1...) only on a normal connection. `what` is
-  /// for the error. On a timeout the statement is cancelled.
+  /// for the error. On a timeout the statement is cancelled; on a stop it is left to the end of the
+  /// connection, as a cancel connects anew and may wait for it.
   [[nodiscard]] Result<QueryRows> query(std::string_view what, const std::string& sql,
                                         std::span<const std::string> parameters = {},
                                         std::int64_t timeout_ms = 30'000);
+
+  /// Runs a statement that takes as long as it takes; `waiting` is called each `slice_ms`. For one that
+  /// leaves something half made on the server: it is cancelled even on a stop.
+  [[nodiscard]] Result<QueryRows> query_for_long(std::string_view what, const std::string& sql,
+                                                 std::int64_t slice_ms, const std::function<void()>& waiting);
 
   /// Starts a statement and comes back at once; `poll_query` has its rows, or nothing yet. A `query` in
   /// between waits for it and drops its rows.
@@ -105,6 +112,7 @@ class Connection {
  private:
   Connection(pg_conn* connection, Clock& clock, std::stop_token stop);
   [[nodiscard]] Status establish(std::int64_t timeout_ms);
+  [[nodiscard]] Result<bool> result_by(std::string_view what, std::int64_t until_us);
   [[nodiscard]] Status wait_result(std::string_view what, std::int64_t until_us);
   [[nodiscard]] bool wait_socket(short events, std::int64_t until_us);
   [[nodiscard]] Error last_error(std::string_view what) const;

@@ -8,8 +8,7 @@
 namespace millrace::postgres {
 namespace {
 
-// Making a slot waits for every transaction that is running. Debezium waits as long.
-constexpr std::int64_t kCreateSlotTimeoutMs = 90'000;
+constexpr std::int64_t kSayThatSlotWaitsMs = 10'000;
 
 std::string joined(const std::vector<std::string>& items, std::size_t limit) {
   std::string out;
@@ -214,20 +213,20 @@ Result<std::optional<SlotFacts>> read_slot(Connection& connection, const std::st
   return std::optional<SlotFacts>(std::move(out));
 }
 
-Result<NewSlot> create_slot(Connection& replication, const std::string& name, bool export_snapshot) {
-  auto rows = replication.query("making replication slot " + name,
-                                "CREATE_REPLICATION_SLOT " + quote_identifier(name) + " LOGICAL pgoutput " +
-                                    (export_snapshot ? "EXPORT_SNAPSHOT" : "NOEXPORT_SNAPSHOT"),
-                                {}, kCreateSlotTimeoutMs);
-  if (!rows) {
-    Error error = std::move(rows).error();
-    if (error.next == Next::kReconnect && error.hint.empty()) {
-      error.hint =
-          "A slot is made only when all transactions that run have ended: SELECT pid, xact_start, state FROM "
-          "pg_stat_activity WHERE backend_xid IS NOT NULL ORDER BY xact_start;";
-    }
-    return error;
-  }
+Result<NewSlot> create_slot(Connection& replication, const std::string& name, bool export_snapshot,
+                            Logger& logger) {
+  auto rows = replication.query_for_long(
+      "making replication slot " + name,
+      "CREATE_REPLICATION_SLOT " + quote_identifier(name) + " LOGICAL pgoutput " +
+          (export_snapshot ? "EXPORT_SNAPSHOT" : "NOEXPORT_SNAPSHOT"),
+      kSayThatSlotWaitsMs, [&] {
+        logger.warn("the replication slot waits for older transactions to end",
+                    {{"slot", std::string_view(name)},
+                     {"hint",
+                      "SELECT pid, xact_start, state FROM pg_stat_activity WHERE backend_xid IS NOT NULL "
+                      "ORDER BY xact_start;"}});
+      });
+  if (!rows) return std::move(rows).error();
   if (rows->empty() || rows->front().size() < 3)
     return stop_error("the server did not say where the slot starts");
   NewSlot out;

@@ -56,9 +56,10 @@ struct NewSlot {
       snapshot;  ///< name of the exported snapshot, which shows exactly what came before; may be empty
 };
 /// Makes the slot on the replication connection; the snapshot lives until that connection's next command.
-/// Waits for transactions that are running, for a bounded time.
+/// Waits for the transactions that are running, however long, and says so: one made anew would wait for
+/// those that began since.
 [[nodiscard]] Result<NewSlot> create_slot(Connection& replication, const std::string& name,
-                                          bool export_snapshot);
+                                          bool export_snapshot, Logger& logger);
 
 [[nodiscard]] std::string start_replication_command(const Settings& settings, Lsn from);
 

@@ -12,9 +12,14 @@ constexpr int kOldestServer = 140000;
 constexpr std::string_view kReading = "reading the stream";
 /// While catching up, rows wait this long at most for a batch to be full.
 constexpr std::int64_t kMaxHoldUs = 50'000;
+// Looking at the clock costs as much as a small message: only now and then.
+constexpr std::uint32_t kMessagesPerClock = 256;
 constexpr std::int64_t kAskServerUs = 10'000'000;
 /// A keep-alive proves us idle for this many status intervals: each of our updates asks for one.
 constexpr std::int64_t kIdleIntervals = 3;
+constexpr std::int64_t kReplyUs = 1'000'000;
+/// The ends of the last record as the server's parts tell it may differ by the head of the page behind it.
+constexpr Lsn kSameEnd = 8192;
 
 }  // namespace
 
@@ -70,7 +75,7 @@ Result<StreamPoint> PostgresSource::prepare(const SourceResume& resume, std::str
     return start;
   }
   const bool with_snapshot = settings_.snapshot_mode == SnapshotMode::kInitial && !resume.snapshot_complete;
-  auto made = create_slot(*replication_, settings_.slot_name, with_snapshot);
+  auto made = create_slot(*replication_, settings_.slot_name, with_snapshot, context_->logger);
   if (!made) return std::move(made).error();
   start.next = made->start;
   exported = made->snapshot;
@@ -87,7 +92,8 @@ Result<SourcePosition> PostgresSource::open(const SourceResume& resume, TaskCont
   auto start = prepare(resume, exported);
   if (!start) return std::move(start).error();
   catalog_ = std::make_unique<Catalog>(*normal_, settings_, resume.schemas, context.logger);
-  durable_ = 0;
+  // What the log goes on from it has on disk: the server can be told before anything is read.
+  durable_ = resume.position ? start->next : 0;
   if (settings_.snapshot_mode == SnapshotMode::kInitial && !resume.snapshot_complete) {
     snapshot_ = std::make_unique<TableSnapshot>(*normal_, *catalog_, settings_, context, *start,
                                                 [this, from = *start] { return start_stream(from); });
@@ -110,6 +116,7 @@ Status PostgresSource::start_stream(const StreamPoint& from) {
   rows_since_us_ = 0;
   move_now_ = false;
   keep_alive_us_ = 0;
+  goal_us_ = 0;
   status_us_ = 0;
   silence_.restart();
   streaming_ = true;
@@ -122,7 +129,7 @@ Result<SourcePosition> PostgresSource::fill(BatchBuilder& out, std::int64_t unti
   if (out.empty()) rows_since_us_ = 0;
   do {
     MILLRACE_TRY(keep_up());
-    MILLRACE_TRY(drain(out));
+    MILLRACE_TRY(drain(out, until_us));
     if (held_.empty() && !out.full()) MILLRACE_TRY(notice_silence());
     if (rows_since_us_ == 0 && !out.empty()) rows_since_us_ = now();
   } while (wait(out, until_us));
@@ -149,12 +156,21 @@ bool PostgresSource::wait(const BatchBuilder& out, std::int64_t until_us) {
   return true;
 }
 
-/// Takes all that is at hand, until the batch is full.
-Status PostgresSource::drain(BatchBuilder& out) {
+/// Whether more is to be taken in this round. A backlog of which nothing is kept never fills a batch, and
+/// must hold up neither a stop nor what is to be told meanwhile.
+Result<bool> PostgresSource::go_on(std::int64_t until_us) {
+  MILLRACE_TRY(keep_up());
+  return now() < until_us && !context_->stop.stop_requested();
+}
+
+/// Takes all that is at hand, until the batch is full; or, past a first while, until `until_us`.
+Status PostgresSource::drain(BatchBuilder& out, std::int64_t until_us) {
   if (!held_.empty()) {
     if (out.full()) return {};
     MILLRACE_TRY(take(std::exchange(held_, {}), out));
   }
+  const std::int64_t end_us = std::max(until_us, now() + kMaxHoldUs);
+  std::uint32_t messages = 0;
   bool fresh = false;  // a read has just been made
   std::uint64_t read_start = replication_->received_bytes();
   std::uint64_t dry_start = read_start;
@@ -164,6 +180,10 @@ Status PostgresSource::drain(BatchBuilder& out) {
     if (!held_.empty()) return {};
     if (*got) {
       fresh = false;
+      if (++messages % kMessagesPerClock != 0) continue;
+      auto more = go_on(end_us);
+      if (!more) return std::move(more).error();
+      if (!*more) return {};
       continue;
     }
     if (out.full()) return {};
@@ -212,6 +232,7 @@ Status PostgresSource::take(std::string_view bytes, BatchBuilder& out) {
   }
   MILLRACE_TRY(decoder_->advance(frame.wal_end));
   keep_alive_us_ = now();
+  if (frame.wal_end + kSameEnd >= goal_) goal_us_ = 0;
   server_end_ = std::max(server_end_, frame.wal_end);
   if (!frame.reply_requested) return {};
   // A server that shuts down asks until we have confirmed all it sent: our position moves without waiting its
@@ -287,7 +308,12 @@ void PostgresSource::look_at_server(std::int64_t now_us) {
     if (!rows || (*rows)->empty()) return;
     const QueryRow& row = (*rows)->front();
     if (row[2] == "t") silence_.answered(now_us);
-    server_end_ = std::max(server_end_, parse_lsn(row[0].value_or("")).value_or(0));
+    const Lsn end = parse_lsn(row[0].value_or("")).value_or(0);
+    if (goal_us_ == 0 && end > server_end_ + kSameEnd) {
+      goal_ = end;
+      goal_us_ = now_us;
+    }
+    server_end_ = std::max(server_end_, end);
     retained_bytes_ = parse_int64(row[1].value_or("")).value_or(-1);
     return;
   }
@@ -312,7 +338,10 @@ SourceStatus PostgresSource::status() const {
   const Lsn received = std::max(decoder_->received(), decoder_->position().next);
   if (server_end_ != 0)
     out.lag_bytes = server_end_ > received ? static_cast<std::int64_t>(server_end_ - received) : 0;
-  out.idle = keep_alive_us_ != 0 && !decoder_->in_transaction() &&
+  // A walsender that works through what nobody captured sends keep-alives too, from where it stands. One that
+  // is not behind answers from the end with our next status.
+  const bool behind = goal_us_ != 0 && now() - goal_us_ > settings_.status_interval_ms * 1000 + kReplyUs;
+  out.idle = keep_alive_us_ != 0 && !behind && !decoder_->in_transaction() &&
              now() - keep_alive_us_ < kIdleIntervals * settings_.status_interval_ms * 1000;
   return out;
 }

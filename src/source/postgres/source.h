@@ -37,13 +37,14 @@ class PostgresSource final : public Source {
   [[nodiscard]] Result<StreamPoint> prepare(const SourceResume& resume, std::string& exported);
   [[nodiscard]] Status start_stream(const StreamPoint& from);
 
-  [[nodiscard]] Status drain(BatchBuilder& out);
+  [[nodiscard]] Status drain(BatchBuilder& out, std::int64_t until_us);
   [[nodiscard]] Result<bool> read_one(BatchBuilder& out);
   [[nodiscard]] Status take(std::string_view bytes, BatchBuilder& out);
   [[nodiscard]] bool wait(const BatchBuilder& out, std::int64_t until_us);
   [[nodiscard]] bool is_move_due() const;
   [[nodiscard]] SourcePosition answer(const BatchBuilder& out);
   [[nodiscard]] Status keep_up();
+  [[nodiscard]] Result<bool> go_on(std::int64_t until_us);
   [[nodiscard]] Status notice_silence();
   [[nodiscard]] Status send_status(bool request_reply);
   void look_at_server(std::int64_t now_us);
@@ -67,6 +68,8 @@ class PostgresSource final : public Source {
   Lsn durable_ = 0;
   std::int64_t status_us_ = 0;  // when the last one was sent
   Silence silence_{settings_.status_interval_ms * 1000};
+  Lsn goal_ = 0;                    // the server's end as it told when asked, and when,
+  std::int64_t goal_us_ = 0;        // until a keep-alive has reached it; 0: one has
   std::int64_t keep_alive_us_ = 0;  // when the server last said that it has sent all; 0: data came since
 
   bool asking_ = false;  // a query about the server's log is on its way
