@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from harness.millrace import Millrace
 from harness.oracle import op_of
 from harness.postgres import PASSWORD, Database
@@ -154,3 +156,47 @@ def test_a_slot_waits_for_old_transactions_and_is_not_left_half_made(shop: Shop,
                                           (database.slot,)), "the next attempt waits", 10)
         writer.commit()
     millrace.wait_state("source", "running")
+
+
+def test_a_table_taken_out_of_the_publication_is_refused(shop: Shop, database: Database) -> None:
+    """Its changes since are in no stream; adding it again in silence would hide that."""
+    database.script("create table s (id int primary key); create table u (id int primary key);")
+    millrace = shop("public.[a-z]+").start()
+    millrace.wait_state("source", "running")
+    database.script("insert into s values (1); insert into u values (1);")
+    millrace.wait_offset("t.public.u", 1)
+    millrace.terminate()
+    database.script(f"""alter publication {database.publication} drop table u; insert into u values (2);
+      create table fresh (id int primary key);""")
+    said = millrace.start(wait=False).wait_refused("source")
+    assert "public.u" in said, said
+    assert "public.s" not in said, said
+    assert f'ALTER PUBLICATION "{database.publication}" ADD TABLE' in said, said
+    millrace.close()
+    database.script(f"alter publication {database.publication} add table u;")
+    millrace.start().wait_state("source", "running")
+    assert "rows that these tables had before are not captured connector=source tables=public.fresh" in millrace.tail()
+    database.script("insert into u values (3); insert into fresh values (1);")
+    millrace.wait_offset("t.public.u", 2)
+    millrace.wait_offset("t.public.fresh", 1)
+
+
+@pytest.mark.parametrize("how", ["detached", "dropped"])
+def test_a_partition_that_leaves_keeps_its_changes(how: str, shop: Shop, database: Database) -> None:
+    """Captured by the name of its partitioned table, which it no longer has when its older changes come."""
+    database.script("""create table pt (id int primary key) partition by range (id);
+      create table pt_1 partition of pt for values from (0) to (100);
+      create table pt_2 partition of pt for values from (100) to (200); create table other (id int primary key);""")
+    millrace = shop("public.pt").start()
+    millrace.wait_state("source", "running")
+    database.script(f"alter publication {database.publication} add table other;")
+    os.kill(millrace.pid, signal.SIGSTOP)
+    try:
+        database.script("insert into pt values (1), (101); insert into other values (1);")
+        database.script("alter table pt detach partition pt_1;" if how == "detached" else "drop table pt_1;")
+        database.script("insert into pt values (102);")
+    finally:
+        os.kill(millrace.pid, signal.SIGCONT)
+    millrace.wait_offset("t.public.pt_2", 2)
+    assert millrace.next_offset("t.public.pt_1") == 1, millrace.tail()
+    assert "a published table is not captured" in millrace.tail()

@@ -180,9 +180,10 @@ Status read_types(Connection& connection, const std::vector<std::uint32_t>& oids
 }
 
 Catalog::Catalog(Connection& connection, const Settings& settings, const std::vector<TableSchemaPtr>& known,
-                 Logger& logger)
-    : connection_(connection), settings_(settings), logger_(logger) {
+                 TableMemory& memory, Logger& logger)
+    : connection_(connection), settings_(settings), memory_(memory), logger_(logger) {
   for (const TableSchemaPtr& schema : known) {
+    logged_.insert(schema->source_table_id);
     versions_[schema->source_table_id].push_back(schema);
     next_id_ = std::max(next_id_, schema->id + 1);
   }
@@ -194,6 +195,27 @@ void Catalog::note_type(std::uint32_t oid, std::string_view schema, std::string_
   facts.schema = schema;
   facts.name = name;
   noted_.insert_or_assign(oid, std::move(facts));
+}
+
+/// The catalog may be later than the stream: a partition that is captured by its partitioned table's name and
+/// was detached or dropped since stays captured, or the changes on the way would be lost.
+bool Catalog::is_captured(const Relation& relation, const TableFacts* now) {
+  if (now != nullptr) memory_.note_root(relation.oid, now->root_schema, now->root_table);
+  const TableMemory::Root* root = memory_.root(relation.oid);
+  const bool named =
+      settings_.filter.captures(relation.schema, relation.table, root == nullptr ? "" : root->schema,
+                                root == nullptr ? "" : root->table);
+  const bool logged = logged_.contains(relation.oid);
+  // One that is gone cannot be asked what it belonged to, but its earlier rows were captured.
+  const bool gone = now == nullptr && logged && !settings_.filter.excludes(relation.schema, relation.table);
+  if (named || gone) return true;
+  if (memory_.tell(relation.oid)) {
+    logger_.write(
+        logged || now == nullptr ? LogLevel::kWarn : LogLevel::kInfo,
+        "a published table is not captured: no list names it",
+        {{"connector", settings_.connector}, {"schema", relation.schema}, {"table", relation.table}});
+  }
+  return false;
 }
 
 Result<TablePtr> Catalog::resolve(const Relation& relation) {
@@ -213,9 +235,7 @@ Result<TablePtr> Catalog::resolve(const Relation& relation) {
   TableLayout layout = describe_table(relation, types_, now, settings_.connection.database);
   auto table = std::make_shared<Table>();
   table->topic = settings_.topic_prefix + "." + layout.schema.schema + "." + layout.schema.table;
-  table->captured = settings_.filter.captures(layout.schema.schema, layout.schema.table,
-                                              now == nullptr ? "" : now->root_schema,
-                                              now == nullptr ? "" : now->root_table);
+  table->captured = is_captured(relation, now);
   table->formats = std::move(layout.formats);
   table->in_identity = std::move(layout.in_identity);
   table->schema = number(std::move(layout.schema));
@@ -229,7 +249,8 @@ TableSchemaPtr Catalog::number(TableSchema&& schema) {
   }
   schema.id = next_id_++;
   auto numbered = std::make_shared<const TableSchema>(std::move(schema));
-  logger_.info("table version", {{"table", std::string_view(numbered->table)},
+  logger_.info("table version", {{"connector", settings_.connector},
+                                 {"table", std::string_view(numbered->table)},
                                  {"schema", std::string_view(numbered->schema)},
                                  {"version", static_cast<std::int64_t>(numbered->id)},
                                  {"columns", static_cast<std::int64_t>(numbered->columns.size())}});

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/logging.h"
@@ -48,24 +49,51 @@ struct CapturedTable {
 [[nodiscard]] Status read_types(Connection& connection, const std::vector<std::uint32_t>& oids,
                                 TypeCatalog& types);
 
+/// What the catalog told once and may no longer tell, from one connection to the next.
+class TableMemory {
+ public:
+  struct Root {
+    std::string schema;
+    std::string table;
+  };
+  /// The uppermost table of a partition; ignored when that is empty.
+  void note_root(std::uint32_t oid, const std::string& schema, const std::string& table) {
+    if (!table.empty()) roots_.insert_or_assign(oid, Root{schema, table});
+  }
+  /// Of a partition, also one that was detached or dropped since; null: none is known.
+  [[nodiscard]] const Root* root(std::uint32_t oid) const {
+    const auto found = roots_.find(oid);
+    return found == roots_.end() ? nullptr : &found->second;
+  }
+  /// True the first time.
+  [[nodiscard]] bool tell(std::uint32_t oid) { return told_.insert(oid).second; }
+
+ private:
+  std::unordered_map<std::uint32_t, Root> roots_;
+  std::unordered_set<std::uint32_t> told_;
+};
+
 /// Makes the tables of the stream and of the snapshot, asking the catalog for what a Relation message does
 /// not say, and gives each version of a table its number. One thread.
 class Catalog final : public TableResolver {
  public:
   /// `connection` is used for each table that is new, and must outlive this. `known` are the versions
-  /// numbered so far.
+  /// numbered so far. `memory` outlives this.
   Catalog(Connection& connection, const Settings& settings, const std::vector<TableSchemaPtr>& known,
-          Logger& logger);
+          TableMemory& memory, Logger& logger);
 
   [[nodiscard]] Result<TablePtr> resolve(const Relation& relation) override;
   void note_type(std::uint32_t oid, std::string_view schema, std::string_view name) override;
 
  private:
+  [[nodiscard]] bool is_captured(const Relation& relation, const TableFacts* now);
   TableSchemaPtr number(TableSchema&& schema);
 
   Connection& connection_;
   const Settings& settings_;
+  TableMemory& memory_;
   Logger& logger_;
+  std::unordered_set<std::int64_t> logged_;  // tables of which the log has versions
   TypeCatalog types_;
   std::unordered_map<std::uint32_t, TypeFacts> noted_;
   std::unordered_map<std::int64_t, std::vector<TableSchemaPtr>> versions_;

@@ -283,9 +283,12 @@ bool TableFilter::captures(std::string_view schema, std::string_view table, std:
                            std::string_view root_table) const {
   if (root_table.empty()) return captures(schema, table);
   // A partition that is excluded by its own name stays out; one that is named, or whose root is, goes in.
-  const std::string name = std::string(schema) + "." + std::string(table);
-  if (table_exclude_.matches(name) || schema_exclude_.matches(schema)) return false;
-  return captures(schema, table) || captures(root_schema, root_table);
+  return !excludes(schema, table) && (captures(schema, table) || captures(root_schema, root_table));
+}
+
+bool TableFilter::excludes(std::string_view schema, std::string_view table) const {
+  return schema_exclude_.matches(schema) ||
+         table_exclude_.matches(std::string(schema) + "." + std::string(table));
 }
 
 Result<Settings> read_settings(const ConnectorConfig& config) {
@@ -297,6 +300,7 @@ Result<Settings> read_settings(const ConnectorConfig& config) {
 
 Settings read_settings(const ConnectorConfig& config, SettingFaults& faults) {
   Settings out;
+  out.connector = config.connector();
   out.filter = TableFilter::make(config, faults);
   out.table_include = config.list("table.include.list");
   ConnectionSettings& c = out.connection;

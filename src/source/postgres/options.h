@@ -23,6 +23,8 @@ class TableFilter {
   /// partition).
   [[nodiscard]] bool captures(std::string_view schema, std::string_view table, std::string_view root_schema,
                               std::string_view root_table) const;
+  /// An exclude list names it.
+  [[nodiscard]] bool excludes(std::string_view schema, std::string_view table) const;
 
  private:
   PatternList schema_include_;
@@ -36,6 +38,7 @@ enum class PublicationMode : std::uint8_t { kFiltered, kDisabled, kAllTables, kN
 
 /// The connector's options, typed and with defaults that depend on its name filled in.
 struct Settings {
+  std::string connector;  ///< its name, for log lines
   ConnectionSettings connection;
   TableFilter filter;
   std::vector<std::string> table_include;  ///< the patterns as written, for `check`

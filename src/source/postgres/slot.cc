@@ -9,6 +9,7 @@ namespace millrace::postgres {
 namespace {
 
 constexpr std::int64_t kSayThatSlotWaitsMs = 10'000;
+constexpr std::size_t kNamesShown = 20;  // of tables, in a log line
 
 std::string joined(const std::vector<std::string>& items, std::size_t limit) {
   std::string out;
@@ -123,38 +124,63 @@ Result<PublicationFacts> read_publication(Connection& connection, const std::str
   return out;
 }
 
-Status ensure_publication(Connection& connection, const Settings& settings, bool first_start,
-                          Logger& logger) {
-  auto tables = list_tables(connection, settings.filter);
-  if (!tables) return std::move(tables).error();
-  auto publication = read_publication(connection, settings.publication_name);
-  if (!publication) return std::move(publication).error();
-  const PublicationPlan plan = plan_publication(settings, *tables, *publication);
-  if (!publication->exists && settings.publication_mode == PublicationMode::kDisabled) {
+std::vector<std::string> captured_before(const std::vector<std::string>& missing,
+                                         const std::vector<CapturedTable>& tables,
+                                         const std::vector<TableSchemaPtr>& known) {
+  const auto is_known = [&](const CapturedTable& table) {
+    return std::any_of(known.begin(), known.end(), [&](const TableSchemaPtr& schema) {
+      return schema->source_table_id == std::int64_t{table.oid};
+    });
+  };
+  std::vector<std::string> out;
+  for (const CapturedTable& table : tables) {
+    if (std::find(missing.begin(), missing.end(), table.name()) == missing.end()) continue;
+    // The changes of a partition may have come as those of its partitioned table.
+    const auto root = std::find_if(tables.begin(), tables.end(), [&](const CapturedTable& other) {
+      return other.schema == table.root_schema && other.table == table.root_table;
+    });
+    if (is_known(table) || (root != tables.end() && is_known(*root))) out.push_back(table.name());
+  }
+  return out;
+}
+
+namespace {
+
+Status check_publication(const Settings& settings, const PublicationFacts& publication,
+                         const PublicationPlan& plan) {
+  if (!publication.exists && settings.publication_mode == PublicationMode::kDisabled) {
     return stop_error("publication " + settings.publication_name +
                           " is not there, and publication.autocreate.mode is "
                           "disabled",
                       "Make it first: CREATE PUBLICATION " + quote_identifier(settings.publication_name) +
                           " FOR TABLE ...;");
   }
-  if (!publication->exists && plan.sql.empty()) {
+  if (!publication.exists && plan.sql.empty()) {
     return stop_error("no table of database " + settings.connection.database +
                           " matches table.include.list and the "
                           "other lists",
                       "The lists take schema.table, e.g. public.orders; each is matched as a whole.");
   }
-  if (publication->exists && !publication->all_operations) {
-    logger.warn("the publication leaves some operations out", {{"publication", settings.publication_name}});
-  }
-  if (plan.sql.empty()) {
-    if (!plan.missing.empty()) {
-      logger.warn("captured tables are not in the publication",
-                  {{"publication", settings.publication_name},
-                   {"tables", static_cast<std::int64_t>(plan.missing.size())}});
-    }
-    return {};
-  }
-  if (!plan.keyless.empty() && !settings.allow_keyless) return keyless_error(plan, *tables);
+  return {};
+}
+
+/// What may be added to the publication: nothing that breaks the application, nothing with a gap.
+Status check_missing(const Settings& settings, const PublicationPlan& plan,
+                     const std::vector<CapturedTable>& tables, const std::vector<TableSchemaPtr>& known) {
+  if (!plan.keyless.empty() && !settings.allow_keyless) return keyless_error(plan, tables);
+  const std::vector<std::string> lost = captured_before(plan.missing, tables, known);
+  if (lost.empty()) return {};
+  return stop_error("these tables were captured and have been taken out of publication " +
+                        settings.publication_name + ": " + joined(lost, 5) +
+                        "; what changed in them since is not in the stream",
+                    "To go on without those changes: " + plan.sql +
+                        "; to capture the tables no more: table.exclude.list; to have everything: drop the "
+                        "slot and start the "
+                        "connector anew (or under a new name), so that a snapshot reads the tables again.");
+}
+
+Status make_publication(Connection& connection, const Settings& settings, const PublicationPlan& plan,
+                        bool exists, bool first_start, Logger& logger) {
   if (auto done = connection.query("making the publication", plan.sql); !done) {
     Error error = std::move(done).error();
     if (error.next == Next::kStop) {
@@ -162,14 +188,45 @@ Status ensure_publication(Connection& connection, const Settings& settings, bool
     }
     return error;
   }
-  logger.info(publication->exists ? "tables added to the publication" : "publication made",
-              {{"publication", settings.publication_name},
-               {"tables", static_cast<std::int64_t>(plan.missing.size())}});
-  if (publication->exists && !first_start) {
+  const std::string names = joined(plan.missing, kNamesShown);
+  logger.info(exists ? "tables added to the publication" : "publication made",
+              {{"connector", settings.connector},
+               {"publication", settings.publication_name},
+               {"tables", std::string_view(names)}});
+  if (exists && !first_start) {
     logger.warn("rows that these tables had before are not captured",
-                {{"tables", static_cast<std::int64_t>(plan.missing.size())}});
+                {{"connector", settings.connector}, {"tables", std::string_view(names)}});
   }
   return {};
+}
+
+}  // namespace
+
+Result<std::vector<CapturedTable>> ensure_publication(Connection& connection, const Settings& settings,
+                                                      const std::vector<TableSchemaPtr>& known,
+                                                      bool first_start, Logger& logger) {
+  auto tables = list_tables(connection, settings.filter);
+  if (!tables) return std::move(tables).error();
+  auto publication = read_publication(connection, settings.publication_name);
+  if (!publication) return std::move(publication).error();
+  const PublicationPlan plan = plan_publication(settings, *tables, *publication);
+  MILLRACE_TRY(check_publication(settings, *publication, plan));
+  if (publication->exists && !publication->all_operations) {
+    logger.warn("the publication leaves some operations out",
+                {{"connector", settings.connector}, {"publication", settings.publication_name}});
+  }
+  if (plan.sql.empty()) {
+    const std::string names = joined(plan.missing, kNamesShown);
+    if (!names.empty()) {
+      logger.warn("captured tables are not in the publication", {{"connector", settings.connector},
+                                                                 {"publication", settings.publication_name},
+                                                                 {"tables", std::string_view(names)}});
+    }
+    return tables;
+  }
+  MILLRACE_TRY(check_missing(settings, plan, *tables, known));
+  MILLRACE_TRY(make_publication(connection, settings, plan, publication->exists, first_start, logger));
+  return tables;
 }
 
 Result<ServerIdentity> identify_system(Connection& replication, std::uint32_t our_timeline) {
@@ -214,18 +271,12 @@ Result<std::optional<SlotFacts>> read_slot(Connection& connection, const std::st
 }
 
 Result<NewSlot> create_slot(Connection& replication, const std::string& name, bool export_snapshot,
-                            Logger& logger) {
-  auto rows = replication.query_for_long(
-      "making replication slot " + name,
-      "CREATE_REPLICATION_SLOT " + quote_identifier(name) + " LOGICAL pgoutput " +
-          (export_snapshot ? "EXPORT_SNAPSHOT" : "NOEXPORT_SNAPSHOT"),
-      kSayThatSlotWaitsMs, [&] {
-        logger.warn("the replication slot waits for older transactions to end",
-                    {{"slot", std::string_view(name)},
-                     {"hint",
-                      "SELECT pid, xact_start, state FROM pg_stat_activity WHERE backend_xid IS NOT NULL "
-                      "ORDER BY xact_start;"}});
-      });
+                            const std::function<void()>& waiting) {
+  auto rows =
+      replication.query_for_long("making replication slot " + name,
+                                 "CREATE_REPLICATION_SLOT " + quote_identifier(name) + " LOGICAL pgoutput " +
+                                     (export_snapshot ? "EXPORT_SNAPSHOT" : "NOEXPORT_SNAPSHOT"),
+                                 kSayThatSlotWaitsMs, waiting);
   if (!rows) return std::move(rows).error();
   if (rows->empty() || rows->front().size() < 3)
     return stop_error("the server did not say where the slot starts");

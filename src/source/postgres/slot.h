@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -37,12 +38,23 @@ struct PublicationPlan {
                                                const std::vector<CapturedTable>& tables,
                                                const PublicationFacts& publication);
 
+/// Pure. Of the tables that are missing in the publication, those that were captured before: they were taken
+/// out of it, and what changed in them since is not in the stream. `known` are the versions in the log. A
+/// table made anew under an old name is a new one.
+[[nodiscard]] std::vector<std::string> captured_before(const std::vector<std::string>& missing,
+                                                       const std::vector<CapturedTable>& tables,
+                                                       const std::vector<TableSchemaPtr>& known);
+
 [[nodiscard]] Result<PublicationFacts> read_publication(Connection& connection, const std::string& name);
 
-/// Makes or widens the publication as `publication.autocreate.mode` says. Refuses tables that have no replica
-/// identity (publishing them breaks the application's UPDATE and DELETE) unless told otherwise.
-[[nodiscard]] Status ensure_publication(Connection& connection, const Settings& settings, bool first_start,
-                                        Logger& logger);
+/// Makes or widens the publication as `publication.autocreate.mode` says, and answers the captured tables.
+/// Refuses tables that have no replica identity (publishing them breaks the application's UPDATE and DELETE)
+/// unless told otherwise, and tables that were taken out of it since they were captured. `known` are the
+/// versions in the log.
+[[nodiscard]] Result<std::vector<CapturedTable>> ensure_publication(Connection& connection,
+                                                                    const Settings& settings,
+                                                                    const std::vector<TableSchemaPtr>& known,
+                                                                    bool first_start, Logger& logger);
 
 /// Of the replication connection. With a timeline other than `our_timeline` the history is read too (0: none
 /// of ours).
@@ -56,10 +68,10 @@ struct NewSlot {
       snapshot;  ///< name of the exported snapshot, which shows exactly what came before; may be empty
 };
 /// Makes the slot on the replication connection; the snapshot lives until that connection's next command.
-/// Waits for the transactions that are running, however long, and says so: one made anew would wait for
-/// those that began since.
+/// Waits for the transactions that are running, however long, and calls `waiting` now and then: one made anew
+/// would wait for those that began since.
 [[nodiscard]] Result<NewSlot> create_slot(Connection& replication, const std::string& name,
-                                          bool export_snapshot, Logger& logger);
+                                          bool export_snapshot, const std::function<void()>& waiting);
 
 [[nodiscard]] std::string start_replication_command(const Settings& settings, Lsn from);
 

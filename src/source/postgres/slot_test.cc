@@ -103,6 +103,23 @@ TEST(Publication, WhatIsMissingIsAdded) {
   EXPECT_EQ(plan_publication(settings_of({}), tables, there).sql, "");
 }
 
+TEST(Publication, TablesTakenOutOfItAreToldFromNewOnes) {
+  std::vector<CapturedTable> tables = {table("a"), table("b"), table("pt", true, 'p'),
+                                       table("pt_eu", true, 'r', "pt")};
+  for (std::uint32_t i = 0; i < tables.size(); ++i) tables[i].oid = 100 + i;
+  const auto version = [](std::int64_t oid) {
+    TableSchema schema;
+    schema.source_table_id = oid;
+    return std::make_shared<const TableSchema>(schema);
+  };
+  const std::vector<std::string> missing = {"public.b", "public.pt_eu"};
+  const std::vector<std::string> none;
+  EXPECT_EQ(captured_before(missing, tables, {}), none);
+  EXPECT_EQ(captured_before(missing, tables, {version(100)}), none) << "a is there";
+  EXPECT_EQ(captured_before(missing, tables, {version(101)}), std::vector<std::string>{"public.b"});
+  EXPECT_EQ(captured_before(missing, tables, {version(102)}), std::vector<std::string>{"public.pt_eu"});
+}
+
 TEST(Publication, WithoutTablesIsNotMade) {
   EXPECT_EQ(plan_publication(settings_of({}), {}, {}).sql, "");
   EXPECT_EQ(plan_publication(settings_of({{"publication.autocreate.mode", "all_tables"}}), {}, {}).sql,

@@ -62,7 +62,10 @@ Result<StreamPoint> PostgresSource::prepare(const SourceResume& resume, std::str
   if (!slot) return std::move(slot).error();
   // Nothing is changed on the server before this has passed.
   MILLRACE_TRY(check_resume(ours, *server, *slot, settings_.slot_name, settings_.connection.database));
-  MILLRACE_TRY(ensure_publication(*normal_, settings_, !ours, context_->logger));
+  auto tables = ensure_publication(*normal_, settings_, resume.schemas, !ours, context_->logger);
+  if (!tables) return std::move(tables).error();
+  for (const CapturedTable& table : *tables)
+    memory_.note_root(table.oid, table.root_schema, table.root_table);
   if (ours) {
     ours->timeline = server->timeline;
     return *ours;
@@ -75,12 +78,20 @@ Result<StreamPoint> PostgresSource::prepare(const SourceResume& resume, std::str
     return start;
   }
   const bool with_snapshot = settings_.snapshot_mode == SnapshotMode::kInitial && !resume.snapshot_complete;
-  auto made = create_slot(*replication_, settings_.slot_name, with_snapshot, context_->logger);
+  auto made = create_slot(*replication_, settings_.slot_name, with_snapshot, [this] {
+    context_->logger.warn("the replication slot waits for older transactions to end",
+                          {{"connector", settings_.connector},
+                           {"slot", settings_.slot_name},
+                           {"hint",
+                            "SELECT pid, xact_start, state FROM pg_stat_activity WHERE backend_xid IS NOT "
+                            "NULL ORDER BY xact_start;"}});
+  });
   if (!made) return std::move(made).error();
   start.next = made->start;
   exported = made->snapshot;
-  context_->logger.info("replication slot made",
-                        {{"slot", settings_.slot_name}, {"start", std::string_view(lsn_text(start.next))}});
+  context_->logger.info("replication slot made", {{"connector", settings_.connector},
+                                                  {"slot", settings_.slot_name},
+                                                  {"start", std::string_view(lsn_text(start.next))}});
   return start;
 }
 
@@ -91,7 +102,7 @@ Result<SourcePosition> PostgresSource::open(const SourceResume& resume, TaskCont
   std::string exported;
   auto start = prepare(resume, exported);
   if (!start) return std::move(start).error();
-  catalog_ = std::make_unique<Catalog>(*normal_, settings_, resume.schemas, context.logger);
+  catalog_ = std::make_unique<Catalog>(*normal_, settings_, resume.schemas, memory_, context.logger);
   // What the log goes on from it has on disk: the server can be told before anything is read.
   durable_ = resume.position ? start->next : 0;
   if (settings_.snapshot_mode == SnapshotMode::kInitial && !resume.snapshot_complete) {
@@ -360,7 +371,8 @@ void PostgresSource::close() {
     const std::vector<std::string> parameters = {settings_.slot_name};
     if (!last ||
         !(*last)->query("dropping the slot", "SELECT pg_drop_replication_slot($1)", parameters, 2000)) {
-      context_->logger.warn("the replication slot could not be dropped", {{"slot", settings_.slot_name}});
+      context_->logger.warn("the replication slot could not be dropped",
+                            {{"connector", settings_.connector}, {"slot", settings_.slot_name}});
     }
   }
   normal_.reset();

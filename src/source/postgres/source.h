@@ -54,6 +54,7 @@ class PostgresSource final : public Source {
   TaskContext* context_ = nullptr;
   std::unique_ptr<Connection> normal_;
   std::unique_ptr<Connection> replication_;
+  TableMemory memory_;
   std::unique_ptr<Catalog> catalog_;
   std::unique_ptr<TableSnapshot> snapshot_;
   std::unique_ptr<Decoder> decoder_;
