@@ -209,7 +209,7 @@ bool Catalog::is_captured(const Relation& relation, const TableFacts* now) {
   // One that is gone cannot be asked what it belonged to, but its earlier rows were captured.
   const bool gone = now == nullptr && logged && !settings_.filter.excludes(relation.schema, relation.table);
   if (named || gone) return true;
-  if (memory_.tell(relation.oid)) {
+  if (memory_.tell(std::to_string(relation.oid))) {
     logger_.write(
         logged || now == nullptr ? LogLevel::kWarn : LogLevel::kInfo,
         "a published table is not captured: no list names it",

@@ -65,12 +65,12 @@ class TableMemory {
     const auto found = roots_.find(oid);
     return found == roots_.end() ? nullptr : &found->second;
   }
-  /// True the first time.
-  [[nodiscard]] bool tell(std::uint32_t oid) { return told_.insert(oid).second; }
+  /// True the first time: what is only to be said once.
+  [[nodiscard]] bool tell(const std::string& what) { return told_.insert(what).second; }
 
  private:
   std::unordered_map<std::uint32_t, Root> roots_;
-  std::unordered_set<std::uint32_t> told_;
+  std::unordered_set<std::string> told_;
 };
 
 /// Makes the tables of the stream and of the snapshot, asking the catalog for what a Relation message does

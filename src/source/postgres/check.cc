@@ -146,12 +146,21 @@ class Checker {
                  "The lists take schema.table, e.g. public.orders; each is matched as a whole.");
     }
     add(Level::kOk, "tables", std::to_string(leaves) + " match");
+    if (const Status named = check_names(*tables); !named) {
+      add(Level::kError, "tables", named.error().message, named.error().hint);
+    }
     unmatched(*tables);
     auto publication = read_publication(*connection_, settings_.publication_name);
     if (!publication)
       return add(Level::kError, "publication", publication.error().message, publication.error().hint);
     const PublicationPlan plan = plan_publication(settings_, *tables, *publication);
     look_at_publication(*publication, plan);
+    for (const std::string& partition : hidden_partitions(settings_, *tables, *publication)) {
+      add(Level::kError, "table " + partition,
+          "is published as its partitioned table, which no list names, so nothing of it is captured",
+          "Name the partitioned table in table.include.list, or ALTER PUBLICATION " +
+              quote_identifier(settings_.publication_name) + " SET (publish_via_partition_root = false);");
+    }
     for (const CapturedTable& table : *tables) {
       if (table.kind != 'p') look_at_table(table, plan, leaves <= kMaxListed);
       look_at_row_security(table);

@@ -36,6 +36,7 @@ Status Decoder::apply(std::string_view message, Lsn lsn, BatchBuilder& out) {
       return truncate(lsn, out);
     case MessageType::kRelation: {
       last_table_ = nullptr;
+      unparsed_.clear();
       Result<TablePtr> resolved = tables_.resolve(message_.relation);
       if (!resolved) return std::move(resolved).error();
       known_.insert_or_assign(message_.relation.oid, std::move(*resolved));
@@ -49,6 +50,11 @@ Status Decoder::apply(std::string_view message, Lsn lsn, BatchBuilder& out) {
       return {};
   }
   return out_of_order("a message of unknown kind");
+}
+
+std::string Decoder::place() const {
+  if (!in_transaction_) return {};
+  return ", in transaction " + std::to_string(xid_) + " committed at " + lsn_text(commit_lsn_);
 }
 
 Status Decoder::begin() {
@@ -192,7 +198,11 @@ Status Decoder::put_row(const Table& table, std::span<const TupleField> row, cha
     if (is_old && has_key_only(table, i, old_kind)) {
       cell = BatchBuilder::put_mark(CellType::kAbsent);
     } else if (field->kind == 't') {
+      const std::uint64_t unparsed = values_.unparsed();
       cell = values_.decode(table.formats[i], field->bytes, out);
+      if (values_.unparsed() != unparsed && unparsed_.emplace(&table, i).second) {
+        unparsed_columns_.push_back(table.topic + "." + table.schema->columns[i].name);
+      }
     } else if (field->kind == 'u') {
       cell = BatchBuilder::put_mark(CellType::kUnchanged);
     } else if (field->kind == 'b') {

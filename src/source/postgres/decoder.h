@@ -3,9 +3,11 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -60,7 +62,11 @@ class Decoder {
   [[nodiscard]] bool in_transaction() const { return in_transaction_; }
   [[nodiscard]] std::int64_t last_commit_us() const { return last_commit_us_; }
   [[nodiscard]] Lsn received() const { return received_; }
-  [[nodiscard]] std::uint64_t unparsed_values() const { return values_.unparsed(); }
+  /// `topic.column` of each column with values that were kept as text because they did not parse, once for
+  /// each time that the table was described.
+  [[nodiscard]] const std::vector<std::string>& unparsed_columns() const { return unparsed_columns_; }
+  /// For errors: the transaction at hand, or nothing.
+  [[nodiscard]] std::string place() const;
 
  private:
   [[nodiscard]] Status begin();
@@ -80,6 +86,8 @@ class Decoder {
   mutable const Table* last_table_ = nullptr;
   Message message_;
   ValueDecoder values_;
+  std::set<std::pair<const Table*, std::size_t>> unparsed_;
+  std::vector<std::string> unparsed_columns_;
 
   StreamPoint position_;
   bool in_transaction_ = false;

@@ -93,6 +93,20 @@ class DecoderTest : public ::testing::Test {
   BatchBuilder out;
 };
 
+TEST_F(DecoderTest, NamesColumnsWhoseValuesDidNotParseOnce) {
+  start(at(0x10000));
+  describe();
+  transaction(0x20000, {test::insert(kTable, {"x", "a"}), test::insert(kTable, {"y", "a"})});
+  EXPECT_EQ(decoder->unparsed_columns(), std::vector<std::string>{"p.public.t.id"});
+}
+
+TEST_F(DecoderTest, SaysWhereItStands) {
+  start(at(0x10000));
+  EXPECT_EQ(decoder->place(), "");
+  must(test::begin(0x20000, 5, 77));
+  EXPECT_EQ(decoder->place(), ", in transaction 77 committed at 0/20000");
+}
+
 TEST_F(DecoderTest, RowsOfATransaction) {
   start(at(0x10000));
   describe();

@@ -131,7 +131,9 @@ std::vector<OptionSpec> slot_options() {
        .default_value = "false",
        .importance = kLow,
        .group = kReplication,
-       .doc = "Drop the slot at an orderly stop. For trials only: the connector cannot go on where it was."},
+       .doc =
+           "Drop the slot at an orderly stop, which a pause or a restart of the connector is too. For trials "
+           "only: the connector cannot go on where it was."},
   };
 }
 

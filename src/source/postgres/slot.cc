@@ -1,6 +1,7 @@
 #include "source/postgres/slot.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "base/text.h"
 #include "source/postgres/errors.h"
@@ -105,17 +106,18 @@ PublicationPlan plan_publication(const Settings& settings, const std::vector<Cap
 
 Result<PublicationFacts> read_publication(Connection& connection, const std::string& name) {
   const std::vector<std::string> parameters = {name};
-  auto rows =
-      connection.query("reading the publication",
-                       "SELECT puballtables, pubinsert AND pubupdate AND pubdelete AND pubtruncate FROM "
-                       "pg_publication WHERE pubname = $1",
-                       parameters);
+  auto rows = connection.query(
+      "reading the publication",
+      "SELECT puballtables, pubinsert AND pubupdate AND pubdelete AND pubtruncate, pubviaroot FROM "
+      "pg_publication WHERE pubname = $1",
+      parameters);
   if (!rows) return std::move(rows).error();
   PublicationFacts out;
   if (rows->empty()) return out;
   out.exists = true;
   out.all_tables = rows->front()[0] == "t";
   out.all_operations = rows->front()[1] == "t";
+  out.via_root = rows->front()[2] == "t";
   auto tables = connection.query("reading the publication",
                                  "SELECT schemaname, tablename FROM pg_publication_tables WHERE pubname = $1",
                                  parameters);
@@ -142,6 +144,31 @@ std::vector<std::string> captured_before(const std::vector<std::string>& missing
     if (is_known(table) || (root != tables.end() && is_known(*root))) out.push_back(table.name());
   }
   return out;
+}
+
+std::vector<std::string> hidden_partitions(const Settings& settings, const std::vector<CapturedTable>& tables,
+                                           const PublicationFacts& publication) {
+  std::vector<std::string> out;
+  for (const CapturedTable& table : tables) {
+    const bool replaced = publication.via_root && !table.root_table.empty() && table.kind != 'p' &&
+                          publication.has(table.root_schema, table.root_table);
+    if (replaced && !settings.filter.captures(table.root_schema, table.root_table))
+      out.push_back(table.name());
+  }
+  return out;
+}
+
+Status check_names(const std::vector<CapturedTable>& tables) {
+  std::unordered_map<std::string, const CapturedTable*> seen;
+  for (const CapturedTable& table : tables) {
+    const auto [other, fresh] = seen.emplace(table.name(), &table);
+    if (fresh) continue;
+    return stop_error("tables " + quote_table(other->second->schema, other->second->table) + " and " +
+                          quote_table(table.schema, table.table) + " would share the topic of " +
+                          table.name(),
+                      "Rename one of them, or leave one's schema out with schema.exclude.list.");
+  }
+  return {};
 }
 
 namespace {
@@ -207,6 +234,7 @@ Result<std::vector<CapturedTable>> ensure_publication(Connection& connection, co
                                                       bool first_start, Logger& logger) {
   auto tables = list_tables(connection, settings.filter);
   if (!tables) return std::move(tables).error();
+  MILLRACE_TRY(check_names(*tables));
   auto publication = read_publication(connection, settings.publication_name);
   if (!publication) return std::move(publication).error();
   const PublicationPlan plan = plan_publication(settings, *tables, *publication);
@@ -214,6 +242,13 @@ Result<std::vector<CapturedTable>> ensure_publication(Connection& connection, co
   if (publication->exists && !publication->all_operations) {
     logger.warn("the publication leaves some operations out",
                 {{"connector", settings.connector}, {"publication", settings.publication_name}});
+  }
+  if (const std::string names = joined(hidden_partitions(settings, *tables, *publication), kNamesShown);
+      !names.empty()) {
+    logger.warn("captured partitions are published as their partitioned table, which no list names",
+                {{"connector", settings.connector},
+                 {"publication", settings.publication_name},
+                 {"tables", std::string_view(names)}});
   }
   if (plan.sql.empty()) {
     const std::string names = joined(plan.missing, kNamesShown);
@@ -241,7 +276,11 @@ Result<ServerIdentity> identify_system(Connection& replication, std::uint32_t ou
   if (our_timeline == 0 || our_timeline == out.timeline) return out;
   auto history =
       replication.query("reading the timeline's history", "TIMELINE_HISTORY " + std::to_string(out.timeline));
-  if (!history) return std::move(history).error();
+  if (!history) {
+    // The server has no such file, so it cannot show that our position is part of its past.
+    if (replication.refused_with() == "58P01") return out;
+    return std::move(history).error();
+  }
   if (!history->empty() && history->front().size() >= 2) {
     out.history = parse_timeline_history(history->front()[1].value_or(""));
   }

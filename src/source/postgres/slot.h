@@ -19,6 +19,7 @@ namespace millrace::postgres {
 struct PublicationFacts {
   bool exists = false;
   bool all_tables = false;
+  bool via_root = false;       ///< changes of partitions come as those of the partitioned table
   bool all_operations = true;  ///< publishes insert, update, delete and truncate
   std::vector<std::pair<std::string, std::string>>
       tables;  ///< schema and name, as pg_publication_tables has them
@@ -44,6 +45,16 @@ struct PublicationPlan {
 [[nodiscard]] std::vector<std::string> captured_before(const std::vector<std::string>& missing,
                                                        const std::vector<CapturedTable>& tables,
                                                        const std::vector<TableSchemaPtr>& known);
+
+/// Pure. Captured partitions of which nothing comes under a captured name: the publication has their
+/// partitioned table in their place, which no list names.
+[[nodiscard]] std::vector<std::string> hidden_partitions(const Settings& settings,
+                                                         const std::vector<CapturedTable>& tables,
+                                                         const PublicationFacts& publication);
+
+/// Pure. Two tables may have one name once it is written with a dot ("a"."b.c" and "a.b"."c"): their rows
+/// would share a topic and their place in the snapshot's ledger.
+[[nodiscard]] Status check_names(const std::vector<CapturedTable>& tables);
 
 [[nodiscard]] Result<PublicationFacts> read_publication(Connection& connection, const std::string& name);
 

@@ -120,6 +120,27 @@ TEST(Publication, TablesTakenOutOfItAreToldFromNewOnes) {
   EXPECT_EQ(captured_before(missing, tables, {version(102)}), std::vector<std::string>{"public.pt_eu"});
 }
 
+TEST(Publication, PartitionsPublishedUnderANameThatIsNotCaptured) {
+  PublicationFacts there;
+  there.exists = there.via_root = true;
+  there.tables = {{"public", "pt"}};
+  const std::vector<CapturedTable> tables = {table("pt_eu", true, 'r', "pt")};
+  const Settings leaf = settings_of({{"table.include.list", "public.pt_eu"}});
+  EXPECT_EQ(hidden_partitions(leaf, tables, there), std::vector<std::string>{"public.pt_eu"});
+  EXPECT_TRUE(hidden_partitions(settings_of({}), tables, there).empty());
+  there.via_root = false;
+  EXPECT_TRUE(hidden_partitions(leaf, tables, there).empty());
+}
+
+TEST(Publication, NamesThatAreOneWithADotAreRefused) {
+  std::vector<CapturedTable> tables = {table("b"), table("b.c"), table("c")};
+  EXPECT_TRUE(check_names(tables));
+  tables[2].schema = "public.b";
+  const Status refused = check_names(tables);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find(R"("public"."b.c" and "public.b"."c")"), std::string::npos);
+}
+
 TEST(Publication, WithoutTablesIsNotMade) {
   EXPECT_EQ(plan_publication(settings_of({}), {}, {}).sql, "");
   EXPECT_EQ(plan_publication(settings_of({{"publication.autocreate.mode", "all_tables"}}), {}, {}).sql,

@@ -170,7 +170,7 @@ Status TableSnapshot::start(const Source& source) {
   if (Status begun = connection_.start_copy("reading table " + source.chunk, copy + ") TO STDOUT"); !begun) {
     return explain(source, std::move(begun).error());
   }
-  active_ = Active{source.chunk, std::move(*table), 0};
+  active_ = Active{source.chunk, std::move(*table), 0, {}};
   return {};
 }
 
@@ -216,6 +216,13 @@ Result<bool> TableSnapshot::pump(BatchBuilder& out, std::int64_t until_us) {
   return false;
 }
 
+void TableSnapshot::tell_unparsed(const Table& table, std::size_t column) {
+  if (!active_->told.insert(column).second) return;
+  const std::string name = table.topic + "." + table.schema->columns[column].name;
+  context_.logger.warn("values that cannot be read as their column's type are kept as text",
+                       {{"connector", settings_.connector}, {"column", std::string_view(name)}});
+}
+
 Status TableSnapshot::put_row(std::string_view line, BatchBuilder& out) {
   const Table& table = *active_->table;
   const std::size_t columns = table.formats.size();
@@ -234,9 +241,11 @@ Status TableSnapshot::put_row(std::string_view line, BatchBuilder& out) {
   row.first_cell = out.add_cells(columns);
   for (std::size_t i = 0; i < columns; ++i) {
     const CopyField& field = reader_.fields()[i];
+    const std::uint64_t unparsed = values_.unparsed();
     const Cell cell = field.null ? BatchBuilder::put_mark(CellType::kNull)
                                  : values_.decode(table.formats[i], field.text, out);
     out.cell(row.first_cell + static_cast<std::uint32_t>(i)) = cell;
+    if (values_.unparsed() != unparsed) tell_unparsed(table, i);
   }
   out.add_row(row);
   return {};

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,7 @@ class TableSnapshot final : public Snapshotter {
     std::string chunk;
     TablePtr table;
     std::uint64_t rows = 0;
+    std::set<std::size_t> told;  // columns with values that did not parse
   };
   struct Source {
     std::string chunk;
@@ -67,6 +69,7 @@ class TableSnapshot final : public Snapshotter {
   [[nodiscard]] Status lock(const Source& source);
   [[nodiscard]] Error explain(const Source& source, Error error) const;
   [[nodiscard]] Result<bool> pump(BatchBuilder& out, std::int64_t until_us);
+  void tell_unparsed(const Table& table, std::size_t column);
   [[nodiscard]] Status put_row(std::string_view line, BatchBuilder& out);
 
   Connection& connection_;

@@ -234,12 +234,30 @@ Result<bool> PostgresSource::read_one(BatchBuilder& out) {
   return true;
 }
 
+/// One message into the decoder. What stops us is told with its place in the server's log.
+Status PostgresSource::apply(const Frame& frame, BatchBuilder& out) {
+  const std::size_t told = decoder_->unparsed_columns().size();
+  Status done = decoder_->apply(frame.payload, frame.start, out);
+  for (std::size_t i = told; i < decoder_->unparsed_columns().size(); ++i) {
+    const std::string& column = decoder_->unparsed_columns()[i];
+    if (!memory_.tell(column)) continue;
+    context_->logger.warn("values that cannot be read as their column's type are kept as text",
+                          {{"connector", settings_.connector},
+                           {"column", std::string_view(column)},
+                           {"position", std::string_view(lsn_text(frame.start))}});
+  }
+  if (!done && done.error().next == Next::kStop) {
+    done.error().message += " (at " + lsn_text(frame.start) + decoder_->place() + ")";
+  }
+  return done;
+}
+
 Status PostgresSource::take(std::string_view bytes, BatchBuilder& out) {
   Frame frame;
   MILLRACE_TRY(parse_frame(bytes, frame));
   if (frame.kind == Frame::Kind::kData) {
     keep_alive_us_ = 0;
-    return decoder_->apply(frame.payload, frame.start, out);
+    return apply(frame, out);
   }
   MILLRACE_TRY(decoder_->advance(frame.wal_end));
   keep_alive_us_ = now();

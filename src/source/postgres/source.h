@@ -40,6 +40,7 @@ class PostgresSource final : public Source {
   [[nodiscard]] Status drain(BatchBuilder& out, std::int64_t until_us);
   [[nodiscard]] Result<bool> read_one(BatchBuilder& out);
   [[nodiscard]] Status take(std::string_view bytes, BatchBuilder& out);
+  [[nodiscard]] Status apply(const Frame& frame, BatchBuilder& out);
   [[nodiscard]] bool wait(const BatchBuilder& out, std::int64_t until_us);
   [[nodiscard]] bool is_move_due() const;
   [[nodiscard]] SourcePosition answer(const BatchBuilder& out);
