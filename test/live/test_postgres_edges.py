@@ -200,3 +200,17 @@ def test_a_partition_that_leaves_keeps_its_changes(how: str, shop: Shop, databas
     millrace.wait_offset("t.public.pt_2", 2)
     assert millrace.next_offset("t.public.pt_1") == 1, millrace.tail()
     assert "a published table is not captured" in millrace.tail()
+
+
+def test_a_role_with_a_right_to_the_published_columns_only(shop: Shop, database: Database) -> None:
+    role = f"columns_{database.name}"
+    database.script(f"""create role {role} login replication password '{PASSWORD}';
+      create table s (id int primary key, secret text); insert into s values (1, 'x'), (2, 'y');
+      grant select (id) on s to {role}; create publication {database.publication} for table s (id);""")
+    try:
+        millrace = shop("public.s", postgres=INITIAL | {"database.user": role}).start()
+        millrace.wait_state("source", "running")
+        assert reads(millrace, "t.public.s") == [1, 2]
+        millrace.close()
+    finally:
+        database.execute(f"drop owned by {role}", f"drop role {role}")

@@ -132,8 +132,9 @@ Error TableSnapshot::explain(const Source& source, Error error) const {
 Status TableSnapshot::lock(const Source& source) {
   const std::string what = "locking table " + source.chunk + " against rewriting";
   const std::string name = quote_table(source.schema, source.table);
+  // Not LOCK TABLE, which wants a right to the whole table: columns may be all that is granted and published.
   auto locked = connection_.query(
-      what, "LOCK TABLE " + std::string(source.partitioned ? "" : "ONLY ") + name + " IN ACCESS SHARE MODE");
+      what, "SELECT FROM " + std::string(source.partitioned ? "" : "ONLY ") + name + " LIMIT 0");
   if (!locked) return explain(source, std::move(locked).error());
   const std::vector<std::string> parameters = {std::to_string(source.oid), name};
   auto moved = connection_.query(what, std::string(kMovedSql), parameters);
