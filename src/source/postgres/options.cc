@@ -149,9 +149,11 @@ std::vector<OptionSpec> publication_options() {
        .type = kEnum,
        .default_value = "filtered",
        .group = kReplication,
-       .doc = "filtered: a publication of exactly the captured tables is made, and tables missing in one "
-              "that is there are added. disabled: it must be there. all_tables: FOR ALL TABLES (needs a "
-              "superuser). no_tables: an empty one, filled by others.",
+       .doc =
+           "filtered: a publication of exactly the captured tables is made, and tables missing in one "
+           "that is there are added; one that was captured and then taken out of it is refused, because the "
+           "changes since are lost. disabled: it must be there. all_tables: FOR ALL TABLES (needs a "
+           "superuser). no_tables: an empty one, filled by others.",
        .choices = {"filtered", "disabled", "all_tables", "no_tables"}},
       {.name = "publish.via.partition.root",
        .type = kBoolean,
