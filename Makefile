@@ -39,7 +39,8 @@ deps-check:
 	@tools/venv >/dev/null
 
 build: deps-build ## the program: build/release/millrace
-	@$(compile) release
+	@echo "building build/release/millrace (some minutes the first time)"
+	@$(compile) release millrace
 
 test: ## every test there is; prints the time of each group
 	@rm -f build/times.txt

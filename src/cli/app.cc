@@ -17,9 +17,9 @@ namespace {
 
 constexpr const char* kExitCodes = R"(Exit codes:
   0  all went well; also after a stop by SIGINT or SIGTERM
-  1  something failed while running
+  1  something failed while running, or a connector of a stopped run had failed
   2  wrong usage, or a pipeline file with faults
-  3  check (also before run) found errors
+  3  check found errors; run: no connector can start
   4  no running process answers
 )";
 
@@ -55,13 +55,13 @@ void add_run(CLI::App& app, Specs specs, Chosen& chosen) {
                    "Lines below it are not written: debug, info, warn, error")
       ->envname("MILLRACE_LOG_LEVEL")
       ->type_name("LEVEL")
-      ->transform(CLI::Transformer(levels, CLI::ignore_case).description(""));
+      ->transform(CLI::CheckedTransformer(levels, CLI::ignore_case).description(""));
   const std::map<std::string, LogFormat> formats{{"text", LogFormat::kText}, {"json", LogFormat::kJson}};
   command
       ->add_option("--log-format", options->log_format, "Form of the lines on standard error: text or json")
       ->envname("MILLRACE_LOG_FORMAT")
       ->type_name("FORMAT")
-      ->transform(CLI::Transformer(formats, CLI::ignore_case).description(""));
+      ->transform(CLI::CheckedTransformer(formats, CLI::ignore_case).description(""));
   command->callback([options, specs, &chosen] {
     chosen = [options, specs](Console& console) { return run_command(*options, specs, console); };
   });
@@ -117,7 +117,8 @@ void add_consume(CLI::App& app, Chosen& chosen) {
           "1970 (numbers from 10^12 on). A time is that at which the rows came here, by this machine's clock")
       ->capture_default_str();
   command->add_flag("-f,--follow", options->follow, "Go on with rows as they come, until Ctrl-C");
-  command->add_option("-n,--limit", options->limit, "End after so many rows")->check(CLI::PositiveNumber);
+  command->add_option("-n,--limit", options->limit, "End after so many rows")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000'000'000}));
   command->add_option("--format", options->format, "json or debezium")
       ->check(CLI::IsMember({"json", "debezium"}))
       ->capture_default_str();

@@ -1,5 +1,7 @@
 #include "cli/check.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <system_error>
@@ -39,6 +41,10 @@ Finding check_log(const Pipeline& pipeline) {
   // The folder may not be there yet: its room is that of the nearest one that is.
   std::filesystem::path at = std::filesystem::absolute(dir, error);
   while (!error && !std::filesystem::exists(at, error) && at.has_relative_path()) at = at.parent_path();
+  if (!error && ::access(at.c_str(), W_OK) != 0) {
+    return {Level::kError, "disk", "cannot write to " + at.string() + ", where log.dir is to be",
+            "set log.dir to a folder that this user may write to"};
+  }
   const auto space = std::filesystem::space(at, error);
   if (error)
     return {Level::kError, "disk", "cannot look at " + dir + ": " + error.message(),
@@ -64,6 +70,42 @@ Finding check_http(const Pipeline& pipeline) {
   return {Level::kOk, "http.listen", listen, ""};
 }
 
+/// Topics that the sources of the file will make, as far as their own checks have found their tables. Nothing
+/// when they list none that is well: they are away, or have more than they list.
+std::vector<std::string> topics_made(const Pipeline& pipeline, const std::vector<Checked>& findings) {
+  constexpr std::string_view kTable = "table ";
+  std::vector<std::string> out;
+  bool listed = false;
+  for (const ConfiguredConnector& one : pipeline.connectors) {
+    if (!one.spec->is_source()) continue;
+    for (const Checked& found : findings) {
+      if (found.owner != one.config.connector() || !found.finding.subject.starts_with(kTable)) continue;
+      out.push_back(one.config.text("topic.prefix") + "." + found.finding.subject.substr(kTable.size()));
+      listed = listed || found.finding.level == Level::kOk;
+    }
+  }
+  if (!listed) out.clear();
+  return out;
+}
+
+/// A sink may wait for a table that is made later, so a topic nobody makes is no error. But mostly it is a
+/// slip.
+void check_topics(const Pipeline& pipeline, std::vector<Checked>& findings) {
+  const std::vector<std::string> made = topics_made(pipeline, findings);
+  if (made.empty()) return;
+  const std::vector<std::string_view> known(made.begin(), made.end());
+  for (const ConfiguredConnector& one : pipeline.connectors) {
+    if (one.spec->is_source() || !one.config.has("topics")) continue;
+    for (const std::string& topic : one.config.list("topics")) {
+      if (std::ranges::find(made, topic) != made.end()) continue;
+      const std::string_view near = nearest_name(topic, known);
+      findings.push_back({one.config.connector(),
+                          {Level::kWarning, "topic " + topic, "no source of this file makes it now",
+                           near.empty() ? "" : "did you mean " + std::string(near) + "?"}});
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<Checked> check_pipeline(const Pipeline& pipeline) {
@@ -79,6 +121,10 @@ std::vector<Checked> check_pipeline(const Pipeline& pipeline) {
       out.push_back({one.config.connector(), std::move(finding)});
     }
   }
+  if (pipeline.connectors.empty()) {
+    out.push_back({"file", {Level::kWarning, "connectors", "there are none: nothing is captured", ""}});
+  }
+  check_topics(pipeline, out);
   return out;
 }
 

@@ -123,9 +123,11 @@ ExitCode run_command(const RunOptions& options, Specs specs, Console& console) {
   if (!host) return failed(console, host.error());
   console.print("pipeline " + pipeline->name + " runs, HTTP at http://" + (*host)->address() + "\n");
   watch(**host, signals, ground.clock, console);
+  const bool some_failed = std::ranges::any_of(
+      (*host)->status(), [](const ConnectorStatus& one) { return one.state == ConnectorState::kFailed; });
   (*host)->stop();
-  console.print("stopped\n");
-  return ExitCode::kOk;
+  console.print(some_failed ? "stopped; a connector had failed\n" : "stopped\n");
+  return some_failed ? ExitCode::kFailed : ExitCode::kOk;
 }
 
 }  // namespace millrace

@@ -224,7 +224,10 @@ std::int64_t SinkStage::settle_due_us() const {
 Status SinkStage::settle() {
   MILLRACE_TRY(settings_.failpoints.pass("runtime.before_settle"));
   MILLRACE_TRY(settings_.log.settle(settings_.name, durable_, rejected_));
-  if (!rejected_.empty()) dead_letters_moved_ = true;
+  if (!rejected_.empty()) {
+    dead_letters_moved_ = true;
+    warn_of_dead_letters();
+  }
   rejected_.clear();
   settled_ = durable_;
   settled_us_ = now();

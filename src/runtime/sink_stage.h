@@ -66,6 +66,7 @@ class SinkStage final : public Stage {
   void show_state(ConnectorState state);
   void show_error(ConnectorState state, const Error& error);
   void warn_of_incomplete_start(const SinkStart& start);
+  void warn_of_dead_letters();
   void publish(bool at_once);
   void count_dead_letters();
   [[nodiscard]] std::int64_t now() const { return settings_.clock.now_us(); }
@@ -108,7 +109,8 @@ class SinkStage final : public Stage {
   std::int64_t settled_us_ = 0;
   std::int64_t told_us_ = 0;
   std::int64_t published_us_ = 0;
-  std::int64_t looked_us_ = 0;  // when the sink was polled last
+  std::int64_t looked_us_ = 0;             // when the sink was polled last
+  std::optional<std::int64_t> warned_us_;  // of dead letters
   std::int64_t stop_deadline_us_ = 0;
 };
 

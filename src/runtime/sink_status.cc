@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::int64_t kPublishUs = 500'000;
 constexpr std::size_t kWarnedTopics = 20;
+constexpr std::int64_t kWarnDeadLettersEveryUs = 10'000'000;
 constexpr std::size_t kDeadLetterPage = 1000;
 constexpr std::size_t kDeadLetterPages = 10;  // at a time: the rest is counted by the next call
 
@@ -52,6 +53,17 @@ void SinkStage::warn_of_incomplete_start(const SinkStart& start) {
                            {"topic", std::string_view(topic.topic)},
                            {"first_offset", static_cast<std::int64_t>(topic.first_offset)}});
   }
+}
+
+/// At once for the first, then now and then: a wrong key template parks every row.
+void SinkStage::warn_of_dead_letters() {
+  if (warned_us_ && now() - *warned_us_ < kWarnDeadLettersEveryUs) return;
+  warned_us_ = now();
+  settings_.logger.warn("rows could not be applied and are parked; `millrace dead-letters` lists them",
+                        {{"connector", settings_.name},
+                         {"rows", static_cast<std::int64_t>(rejected_.size())},
+                         {"topic", std::string_view(rejected_.front().topic)},
+                         {"error", std::string_view(rejected_.front().error)}});
 }
 
 void SinkStage::publish(bool at_once) {

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +23,7 @@ from harness.redis_stack import RedisServer
 from harness.waiting import wait_until
 
 Shop = Callable[..., Millrace]
+TOPIC = "t.public.s"
 
 
 @pytest.fixture
@@ -204,6 +207,41 @@ def test_check_index_of_another_definition(shop: Shop, database: Database, clien
     done = shop("public.s", redis={"indexes": {"byv": {"prefix": "s:", "fields": {"v": "TEXT"}}}}).check()
     assert re.search(r"(warning|error) .*byv", done.stdout), done.stdout
     assert "FT.DROPINDEX byv" in done.stdout
+
+
+def test_check_a_topic_that_nobody_makes(shop: Shop, database: Database) -> None:
+    database.script("create table flights (id int primary key);")
+    millrace = shop("public.flights", redis={"topics": "t.public.flihgts"})
+    done = millrace.check()
+    assert done.returncode == 0
+    assert "t.public.flihgts" in done.stdout and "did you mean t.public.flights?" in done.stdout, done.stdout
+
+
+def test_a_wrong_key_and_index_are_told(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """Neither stops anything, so both must be seen: in the log, the status and the metrics; and in the exit code what
+    had failed."""
+    database.script("create table s (id int primary key, origin text); insert into s values (1, 'abc'), (2, 'def');")
+    millrace = shop("public.s", postgres={"snapshot.mode": "initial"}, redis={
+        "target.key": "s:{id}", "indexes.ix.prefix": "s:", "indexes.ix.fields.origin": "NUMERIC",
+        "redis.index.poll.ms": 200})
+    millrace.connectors["wrong"] = dict(millrace.connectors["cache"]) | {"target.key": "{table}:{idd}", "topics": TOPIC}
+    for name in ("topics.regex", "indexes.ix.prefix", "indexes.ix.fields.origin"):
+        del millrace.connectors["wrong"][name]
+    millrace.connectors["cache"]["topics"] = TOPIC
+    del millrace.connectors["cache"]["topics.regex"]
+    millrace.start()
+    wait_until(lambda: 'index_failures{connector="cache",index="ix"} 2' in millrace.metrics(), "counted", 20,
+               context=millrace.tail)
+    wait_until(lambda: "leaves out documents" in str(millrace.status()["cache"]["warnings"]), "warned of", 10)
+    wait_until(lambda: "are parked" in millrace.tail(), "parked rows are told", 20)
+    assert "idd" in millrace.tail() and "connector=wrong" in millrace.tail()
+    assert client.exists("s:1")
+    millrace.connectors["source"]["database.password"] = "wrong"
+    millrace.terminate()
+    millrace.start()
+    millrace.wait_state("source", "failed")
+    os.kill(millrace.pid, signal.SIGTERM)
+    assert millrace.wait_exit() == 1
 
 
 def test_check_low_wal_level_and_no_slots(root: Path, make: MakeMillrace) -> None:

@@ -162,13 +162,19 @@ IndexHealth index_health(const Reply& info) {
     if (const Reply* all = info.find("hash_indexing_failures")) health.failures = all->as_integer();
     return health;
   }
-  // The total also counts each document that was removed while its indexing was due, which is no fault.
   for (const Reply& field : fields->elements) {
     const Reply* errors = field.find("Index Errors");
     const Reply* count = errors == nullptr ? nullptr : errors->find("indexing failures");
     if (count == nullptr || count->as_integer() <= 0) continue;
     health.failures += count->as_integer();
     health.fields.push_back(text_at(field, "attribute"));
+  }
+  // A value of a JSON type that the field cannot be is counted in the total only. The total also counts each
+  // document that was removed while its indexing was due, which is no fault and leaves no error behind.
+  const Reply* errors = info.find("Index Errors");
+  const Reply* total = errors == nullptr ? nullptr : errors->find("indexing failures");
+  if (total != nullptr && text_at(*errors, "last indexing error") != "N/A") {
+    health.failures = std::max(health.failures, total->as_integer());
   }
   return health;
 }

@@ -33,11 +33,12 @@ Reply words(std::initializer_list<const char*> all) {
 }
 
 /// FT.INFO as Redis Stack 7.4 answers it, cut to what is looked at.
-Reply info(Reply attributes, const char* prefix = "flight:") {
+Reply info(Reply attributes, const char* prefix = "flight:", const char* last_error = "N/A") {
   return list({text("index_name"), text("flights"), text("index_definition"),
                list({text("key_type"), text("JSON"), text("prefixes"), words({prefix}), text("default_score"),
                      text("1")}),
                text("attributes"), std::move(attributes), text("hash_indexing_failures"), text("5"),
+               text("Index Errors"), words({"indexing failures", "5", "last indexing error", last_error}),
                text("field statistics"),
                list({list({text("identifier"), text("$.origin"), text("attribute"), text("origin"),
                            text("Index Errors"), words({"indexing failures", "0"})}),
@@ -81,6 +82,11 @@ TEST(Index, FailuresNameTheFieldAndLeaveRemovedDocumentsOut) {
   const IndexHealth health = index_health(info(list({})));
   EXPECT_EQ(health.failures, 2);
   EXPECT_EQ(health.fields, std::vector<std::string>{"delay"});
+}
+
+// A string where the index wants a number: no field counts it.
+TEST(Index, FailuresThatNoFieldCountsAreCountedToo) {
+  EXPECT_EQ(index_health(info(list({}), "flight:", "Invalid JSON type")).failures, 5);
 }
 
 }  // namespace

@@ -23,7 +23,7 @@ Status IndexWatch::create_missing(Client& client) {
         index.difference = fmt::format("index {} is there with another definition and is left alone: {}",
                                        name, fmt::join(differences, "; "));
         context_.logger.warn("a search index differs from its definition",
-                             {{"index", std::string_view(name)}});
+                             {{"connector", context_.connector}, {"index", std::string_view(name)}});
       }
       take(index, *info);
       continue;
@@ -41,7 +41,8 @@ Status IndexWatch::create_missing(Client& client) {
       return stop_error("Redis refused to create the index " + name + ": " + made->text.substr(0, 200),
                         "check indexes." + name + "; the command was " + create_text(index.definition));
     }
-    context_.logger.info("search index created", {{"index", std::string_view(name)}});
+    context_.logger.info("search index created",
+                         {{"connector", context_.connector}, {"index", std::string_view(name)}});
   }
   return {};
 }
@@ -69,8 +70,9 @@ void IndexWatch::take(Watched& index, const Reply& info) {
                      " so far" + (fields.empty() ? "" : ", by field " + fields) + "; FT.INFO " + name +
                      " shows the last one";
     if (health.failures > index.failure_count) {
-      context_.logger.warn("a search index leaves documents out",
-                           {{"index", std::string_view(name)}, {"failures", health.failures}});
+      context_.logger.warn("a search index leaves documents out", {{"connector", context_.connector},
+                                                                   {"index", std::string_view(name)},
+                                                                   {"failures", health.failures}});
     }
   }
   index.failure_count = health.failures;
