@@ -193,6 +193,16 @@ TEST(Pipeline, PlacesBrokenYaml) {
               Not(HasSubstr("hunter2")));
 }
 
+TEST(Pipeline, RefusesQuotesThatAreNotClosed) {
+  EXPECT_THAT(fault("connectors: {}\nname: \"a\n"),
+              HasSubstr("p.yaml:2: not valid YAML: the file ends inside quotes"));
+  EXPECT_THAT(fault("name: 'a\nlog.kind: memory\n"), HasSubstr("ends inside quotes"));
+  for (const char* good :
+       {"name: \"a\"\n", "name: a # it's\n", "name: it's\n", "name: a\n...\n", "name: |\n  \"a\n", ""}) {
+    EXPECT_TRUE(parse_pipeline(good, "p.yaml", specs(), FakeValues())) << good;
+  }
+}
+
 TEST(Pipeline, ComesBackFromWhatIsNoYaml) {
   EXPECT_THAT(fault(",og: rocks\nlog.kind: memory\n"), HasSubstr("p.yaml:1"));
 }

@@ -4,6 +4,7 @@
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <sstream>
@@ -173,6 +174,22 @@ int second_document(const std::string& text) {
   return start.line();
 }
 
+/// True when the text ends inside quotes. The library lets that pass when a line break follows, and the
+/// quoted value has then swallowed the rest of the file. One quote more closes it, and is a fault behind any
+/// other text.
+bool ends_inside_quotes(const std::string& text) {
+  for (const char* quote : {"\n}\"", "\n}'"}) {
+    try {
+      const std::string closed = text + quote;
+      YAML::Load(closed);
+      if (second_document(closed) == 0) return true;
+    } catch (const YAML::Exception&) {
+      continue;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 std::vector<FlatSetting> flatten_yaml(std::string_view text, const std::string& file, Faults& faults) {
@@ -187,6 +204,11 @@ std::vector<FlatSetting> flatten_yaml(std::string_view text, const std::string& 
     if (const int line = second_document(copy); line > 0) {
       faults.add({file, line}, "",
                  "expected one YAML document with settings as `key: value`, found more behind it");
+      return {};
+    }
+    if (ends_inside_quotes(copy)) {
+      const auto last = static_cast<int>(std::ranges::count(copy, '\n'));
+      faults.add({file, last}, "", "not valid YAML: the file ends inside quotes, one is not closed");
       return {};
     }
     flattener.run(root);

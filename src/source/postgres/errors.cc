@@ -97,8 +97,15 @@ ConnectFailure read_connect_failure(std::string_view text) {
     }
   }
   while (text.ends_with('\n')) text.remove_suffix(1);
-  out.message = text;
-  std::replace(out.message.begin(), out.message.end(), '\n', ' ');
+  // Lines and their indentation become one line.
+  for (const char c : text) {
+    const bool space = c == '\n' || c == '\t' || c == ' ';
+    if (!space) {
+      out.message += c;
+    } else if (!out.message.ends_with(' ')) {
+      out.message += ' ';
+    }
+  }
   return out;
 }
 

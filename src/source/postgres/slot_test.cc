@@ -194,7 +194,7 @@ TEST(Errors, TheStateIsFoundInAConnectFailure) {
   EXPECT_EQ(failure.message, "password authentication failed for user \"u\"");
   const ConnectFailure refused = read_connect_failure("connection refused\n\tIs the server running?\n");
   EXPECT_EQ(refused.sqlstate, "");
-  EXPECT_EQ(refused.message, "connection refused \tIs the server running?");
+  EXPECT_EQ(refused.message, "connection refused Is the server running?");
   EXPECT_EQ(read_connect_failure("").message, "");
 }
 
