@@ -141,7 +141,9 @@ class Demo:
         client = self.redis.client()
         self.changer = Changer(database.connect)
         self.changer.start()
-        say("live", "changing rows all the time; Ctrl-C stops, `demo/run` again goes on")
+        say("look", f"build/release/millrace status --url {self.millrace.url}; redis-cli -p {self.redis.port}; "
+            f"psql -h {self.postgres.root} -p {self.postgres.port} -U postgres demo")
+        say("live", "changing rows all the time; Ctrl-C stops, `make demo` again goes on")
         end = time.monotonic() + seconds if seconds else None
         number, rows, at = int(time.time()), self.delivered(), time.monotonic()
         with database.connect() as connection:
@@ -193,7 +195,7 @@ def main() -> int:
         demo.follow_snapshot(database)
         demo.live(database, options.seconds)
     except KeyboardInterrupt:
-        say("stop", "")
+        say("stop", "stopping")
     except RuntimeError as error:
         say("failed", str(error))
         return 1

@@ -38,5 +38,6 @@ class Progress:
         say(self._subject, f"{self._text(count)}, {time.monotonic() - self._begin:.1f} s")
 
     def _text(self, count: int) -> str:
-        took = max(time.monotonic() - self._begin, 1e-3)
-        return f"{self._what}: {count:,} of {self._total:,} rows, {count / took:,.0f} rows/s"
+        took = time.monotonic() - self._begin
+        rate = f", {count / took:,.0f} rows/s" if took >= 0.5 else ""  # what was there before would count
+        return f"{self._what}: {count:,} of {self._total:,} rows{rate}"

@@ -102,9 +102,11 @@ std::vector<OptionSpec> target_options() {
        .type = kEnum,
        .default_value = "iso",
        .group = "Target",
-       .doc = "How dates and times are written: `iso` text (2024-02-29T13:45:59.5Z, UTC where the zone is "
-              "known), or numbers of `millis` or `micros` since 1970 or midnight, which a NUMERIC field can "
-              "index. Infinite ones are `infinity` and `-infinity`, intervals ISO 8601 durations, in each.",
+       .doc =
+           "How dates and times are written: `iso` text (2024-02-29T13:45:59.500000Z, six digits or none, "
+           "UTC where the zone is known), or numbers of `millis` or `micros` since 1970 or midnight, which a "
+           "NUMERIC field can index. Infinite ones are `infinity` and `-infinity`, intervals ISO 8601 "
+           "durations, in each.",
        .choices = {"iso", "millis", "micros"}},
       {.name = "format.decimal",
        .type = kEnum,
@@ -134,7 +136,9 @@ std::vector<OptionSpec> index_options() {
        .default_value = "5000",
        .importance = kLow,
        .group = "Indexes",
-       .doc = "How often FT.INFO is asked whether documents were left out of an index.",
+       .doc = "How often FT.INFO is asked whether documents were left out of an index (a value that its "
+              "field cannot be). They are counted in `millrace_redis_index_failures`, and `status` and the "
+              "log warn of them.",
        .minimum = 100,
        .maximum = 3'600'000},
   };
