@@ -77,14 +77,20 @@ std::optional<std::uint64_t> number_in(const HttpAnswer& answer, const std::stri
   return parse_uint64(answer.header(name));
 }
 
-/// Retention may have removed what was asked for, even between two pages.
+/// What was asked for may be gone (by retention, even between two pages) or not there yet.
 void tell_of_gap(const std::string& asked, const HttpAnswer& answer, Console& console) {
   const auto point = parse_start_point(asked);
   const auto begin = number_in(answer, "Millrace-Begin-Offset");
-  if (!point || point->kind != StartPoint::Kind::kOffset || !begin || *begin <= point->offset) return;
-  console.complain("retention has removed the rows before offset " + std::to_string(*begin) +
-                   ": what follows begins at " + std::to_string(*begin) + " instead of " +
-                   std::to_string(point->offset));
+  const auto end = number_in(answer, "Millrace-End-Offset");
+  if (!point || point->kind != StartPoint::Kind::kOffset || !begin || !end) return;
+  const std::string wanted = std::to_string(point->offset);
+  if (*begin > point->offset) {
+    console.complain("retention has removed the rows before offset " + std::to_string(*begin) +
+                     ": what follows begins at " + std::to_string(*begin) + " instead of " + wanted);
+  } else if (point->offset > *end) {
+    console.complain("the topic ends at offset " + std::to_string(*end) + ": there is no row at " + wanted +
+                     " yet");
+  }
 }
 
 }  // namespace

@@ -164,6 +164,7 @@ def test_check_server_away(shop: Shop, database: Database) -> None:
     said = findings(shop("public.s", postgres={"database.port": "1"}, redis={"redis.uri": "redis://127.0.0.1:2/0"}))
     assert "127.0.0.1" in said
     assert "refused" in said.lower() or "reach" in said.lower()
+    assert "database.port" in said
 
 
 def test_check_missing_table_and_key(shop: Shop, database: Database) -> None:
@@ -333,6 +334,9 @@ def test_consume(running: Millrace, database: Database) -> None:
     earlier = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 3600))
     assert offsets("--from", later) == []
     assert offsets("--from", earlier) == [0, 1, 2, 3, 4]
+    done = running.command("consume", "t.public.s", "--url", running.url, "--from", "99")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "ends at offset 5" in done.stderr
     done = running.command("consume", "no.such.topic", "--url", running.url)
     assert done.returncode != 0
     assert "no.such.topic" in done.stderr

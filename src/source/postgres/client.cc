@@ -156,7 +156,11 @@ Status Connection::establish(std::int64_t timeout_ms) {
   while (state != PGRES_POLLING_OK) {
     if (state == PGRES_POLLING_FAILED || PQstatus(connection_) == CONNECTION_BAD) {
       const ConnectFailure failure = read_connect_failure(text_of(PQerrorMessage(connection_)));
-      return server_error("connecting to the server", failure.sqlstate, failure.message);
+      Error error = server_error("connecting to the server", failure.sqlstate, failure.message);
+      if (failure.sqlstate.empty()) {
+        error.hint = "See that the server runs and listens there, and database.hostname and database.port.";
+      }
+      return error;
     }
     const bool ready = wait_socket(state == PGRES_POLLING_READING ? POLLIN : POLLOUT, until_us);
     if (stop_.stop_requested()) return retry_error("stopped while connecting to the server");
