@@ -103,6 +103,10 @@ Result<TableSchema> decode_schema(std::string_view bytes) {
   return schema;
 }
 
+std::string full_name(const TableSchema& schema) {
+  return schema.schema.empty() ? schema.table : schema.schema + "." + schema.table;
+}
+
 std::optional<std::uint16_t> find_column(const TableSchema& schema, std::string_view name) {
   for (std::size_t i = 0; i < schema.columns.size(); ++i) {
     if (schema.columns[i].name == name) return static_cast<std::uint16_t>(i);

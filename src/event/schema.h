@@ -53,6 +53,9 @@ using TableSchemaPtr = std::shared_ptr<const TableSchema>;
 [[nodiscard]] std::string encode_schema(const TableSchema& schema);
 [[nodiscard]] Result<TableSchema> decode_schema(std::string_view bytes);
 
+/// `public.flights`; the table alone where there are no schemas.
+[[nodiscard]] std::string full_name(const TableSchema& schema);
+
 /// Index of the column called `name`, or nothing.
 [[nodiscard]] std::optional<std::uint16_t> find_column(const TableSchema& schema, std::string_view name);
 

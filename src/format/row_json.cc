@@ -209,6 +209,14 @@ Status RowJsonWriter::append_member(std::string& out, const Batch& batch, std::s
   const std::size_t start = out.size();
   const std::string_view prefix = prefixes_[column];
   out += first ? prefix.substr(1) : prefix;
+  Status done = append_value(out, batch, column, cell);
+  if (!done) out.resize(start);
+  return done;
+}
+
+Status RowJsonWriter::append_value(std::string& out, const Batch& batch, std::size_t column,
+                                   const Cell& cell) const {
+  const std::size_t start = out.size();
   if (append_json_cell(out, batch, cell, options_)) return {};
   out.resize(start);
   return bad_text(*schema_, column);

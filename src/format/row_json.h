@@ -54,13 +54,15 @@ class RowJsonWriter {
   [[nodiscard]] Status append_member(std::string& out, const Batch& batch, std::size_t column,
                                      const Cell& cell, bool first) const;
 
+  /// Appends one value as JSON. Error as above.
+  [[nodiscard]] Status append_value(std::string& out, const Batch& batch, std::size_t column,
+                                    const Cell& cell) const;
+
   /// Appends one value as plain text, with the options of this writer. Error as above.
   [[nodiscard]] Status append_text(std::string& out, const Batch& batch, std::size_t column,
                                    const Cell& cell) const;
 
   [[nodiscard]] const TableSchema& schema() const { return *schema_; }
-  /// `,"name":`
-  [[nodiscard]] const std::string& prefix(std::size_t column) const { return prefixes_[column]; }
 
  private:
   TableSchemaPtr schema_;

@@ -28,7 +28,7 @@ class Checker {
     version();
     modules();
     position();
-    other_types();
+    for (const Output& output : settings_.outputs) other_types(output);
     for (const IndexDefinition& index : settings_.indexes) index_there(index);
     eviction();
     persistence();
@@ -110,7 +110,8 @@ class Checker {
   }
 
   void modules() {
-    if (settings_.target == TargetType::kJson) {
+    const auto is_json = [](const Output& output) { return output.target.type == TargetType::kJson; };
+    if (std::ranges::any_of(settings_.outputs, is_json)) {
       module("JSON module", "JSON.SET", "missing, and target.type is json",
              "use Redis Stack or Redis 8, or target.type: hash");
     }
@@ -131,10 +132,10 @@ class Checker {
     }
   }
 
-  void other_types() {
-    const std::string prefix = common_prefix(settings_.key_template, settings_.topics);
+  void other_types(const Output& output) {
+    const std::string prefix = common_prefix(output, settings_.topics);
     if (prefix.empty()) return;
-    const std::string wanted = settings_.target == TargetType::kJson ? "ReJSON-RL" : "hash";
+    const std::string_view wanted = traits_of(output.target.type).redis_type;
     std::map<std::string, int> others;
     int seen = 0;
     std::string cursor = "0";

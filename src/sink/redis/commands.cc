@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <tuple>
 
-#include "format/row_json.h"
+#include "format/time_text.h"
 #include "sink/redis/resp.h"
-#include "sink/redis/scripts.h"
 
 namespace millrace::redis {
 namespace {
+
+constexpr std::int64_t kMillisPerDay = 86'400'000;
 
 /// What the last row of `entry` alone does to the entry's key. False when that cannot be told.
 bool find_action(const Overlay& overlay, Overlay::Entry& entry) {
@@ -16,173 +17,88 @@ bool find_action(const Overlay& overlay, Overlay::Entry& entry) {
   const Row row = batch.row(entry.last.row);
   entry.action = Overlay::Action::kDelete;
   if (row.op == Op::kDelete) return true;
-  if (batch.schemas()[row.schema] != entry.plan->schema) return false;
+  const TablePlan& plan = *entry.plan;
+  if (batch.schemas()[row.schema] != plan.schema) return false;
   if (std::any_of(row.after.begin(), row.after.end(), is_missing)) return false;
   std::string key;
-  if (entry.plan->key->append(key, batch, row.after)) return true;  // it has left its key and got none
-  if (key == overlay.key(entry)) entry.action = Overlay::Action::kPut;
+  std::string member;
+  if (plan.key->append(key, batch, row.after)) return true;  // it has left its key and got none
+  if (plan.member && plan.member->append(member, RowCells(batch, row.after))) return false;
+  if (key == overlay.key(entry) && member == overlay.member(entry)) entry.action = Overlay::Action::kPut;
   return true;
+}
+
+/// Appends when the row's key is to go, and with which command.
+std::string_view expiry_command(const Cell& cell, std::string& when) {
+  const auto value = static_cast<std::int64_t>(cell.word);
+  switch (cell.type) {
+    case CellType::kInt64:
+      when = std::to_string(value);
+      return "EXPIRE";
+    case CellType::kUint64:
+      when = std::to_string(cell.word);
+      return "EXPIRE";
+    case CellType::kDate:
+    case CellType::kTimestamp:
+    case CellType::kTimestampTz:
+      if (value == kInfinity) return "PERSIST";
+      when = value == kMinusInfinity        ? "0"
+             : cell.type == CellType::kDate ? std::to_string(value * kMillisPerDay)
+                                            : std::to_string(floor_div(value, 1000));
+      return "PEXPIREAT";
+    default:
+      return "PERSIST";
+  }
 }
 
 }  // namespace
 
-CommandWriter::CommandWriter(TargetType target) : target_(target) {
-  move_script_ = "local function merge(KEYS, ARGV)\n";
-  move_script_ += target == TargetType::kJson ? kMergeJson : kMergeHash;
-  move_script_ += kMoveTail;
-}
+CommandWriter::CommandWriter(const Target& target)
+    : expiry_(target.expiry), writer_(make_target_writer(target)) {}
 
-/// Redis ends the connection over a longer one, and would again.
-Status CommandWriter::check_size(const TablePlan& plan) const {
-  if (document_.size() < max_value_bytes_) return {};
-  return reject_error("a row of table " + plan.schema->table + " has more than the " +
-                      std::to_string(max_value_bytes_) + " bytes that Redis takes (proto-max-bulk-len)");
-}
-
-void CommandWriter::gather(const Overlay& overlay, const Overlay::Entry& entry) {
-  kept_.clear();
-  gone_.clear();
-  values_ = 0;
-  if (entry.image >= 0) {
-    cells_ = overlay.images[static_cast<std::size_t>(entry.image)];
-  } else {
-    const Batch* batch = overlay.batches[entry.last.batch].batch.get();
-    cells_.clear();
-    for (const Cell& cell : batch->row(entry.last.row).after) cells_.push_back({batch, cell});
-  }
-  for (std::size_t i = 0; i < cells_.size(); ++i) {
-    const CellType type = cells_[i].cell.type;
-    if (type == CellType::kUnchanged) kept_.push_back(static_cast<std::uint16_t>(i));
-    if (type == CellType::kNull) gone_.push_back(entry.plan->schema->columns[i].name);
-    if (type > CellType::kAbsent) ++values_;
-  }
-  gone_.insert(gone_.end(), entry.plan->dropped.begin(), entry.plan->dropped.end());
-}
-
-/// `{"a":1,"b":2` of what is known: without the last brace.
-Status CommandWriter::json_document(const TablePlan& plan) {
-  document_.assign(1, '{');
-  bool first = true;
-  for (std::size_t i = 0; i < cells_.size(); ++i) {
-    if (is_missing(cells_[i].cell)) continue;
-    MILLRACE_TRY(plan.json->append_member(document_, *cells_[i].batch, i, cells_[i].cell, first));
-    first = false;
-  }
-  return check_size(plan);
-}
-
-/// Head of a call of the merge script, by its name; with its text and the position when the key changes, so
-/// that there is no way for the one to be done without the other. `arguments` more of ARGV follow.
-void CommandWriter::append_merge(std::string& out, std::string_view key, const Move* move,
-                                 std::size_t arguments) {
-  if (move == nullptr) {
-    append_header(out, 5 + arguments);
-    append_argument(out, "EVALSHA");
-    append_argument(out, scripts_.merge);
-    append_argument(out, "2");
-    append_argument(out, key);
-    append_argument(out, key);
+/// Behind the write of the row, in the same MULTI.
+void CommandWriter::append_expiry(std::string& out, const Item& item, std::uint32_t& commands) const {
+  if (expiry_.seconds > 0) {
+    ++commands;
+    append_command(out, {"EXPIRE", item.key, std::to_string(expiry_.seconds)});
     return;
   }
-  append_header(out, 6 + (move->position.size() - 2) + arguments);
-  append_argument(out, "EVAL");
-  append_argument(out, move_script_);
-  append_argument(out, "3");
-  append_argument(out, move->from);
-  append_argument(out, key);
-  for (std::size_t i = 1; i < move->position.size(); ++i) append_argument(out, move->position[i]);
-}
-
-Status CommandWriter::append_json(std::string& out, std::string_view key, const TablePlan& plan,
-                                  const Move* move) {
-  MILLRACE_TRY(json_document(plan));
-  if (kept_.empty() && move == nullptr) {
-    document_ += '}';
-    append_command(out, {"JSON.SET", key, "$", document_});
-    return {};
-  }
-  append_merge(out, key, move, 1 + 2 * kept_.size());
-  append_argument(out, document_);
-  for (const std::uint16_t column : kept_) {
-    append_argument(out, plan.path[column]);
-    append_argument(out, plan.json->prefix(column));
-  }
-  return {};
-}
-
-Status CommandWriter::append_fields(std::string& out, const TablePlan& plan) {
-  for (std::size_t i = 0; i < cells_.size(); ++i) {
-    if (!has_value(cells_[i].cell)) continue;
-    append_argument(out, plan.schema->columns[i].name);
-    document_.clear();
-    MILLRACE_TRY(plan.json->append_text(document_, *cells_[i].batch, i, cells_[i].cell));
-    MILLRACE_TRY(check_size(plan));
-    append_argument(out, document_);
-  }
-  return {};
-}
-
-Status CommandWriter::append_hash(std::string& out, std::string_view key, const TablePlan& plan,
-                                  const Move* move, std::uint32_t& commands) {
-  if (!kept_.empty() || move != nullptr) {
-    append_merge(out, key, move, 1 + kept_.size() + 1 + gone_.size() + 2 * values_);
-    append_argument(out, static_cast<std::int64_t>(kept_.size()));
-    for (const std::uint16_t column : kept_) append_argument(out, plan.schema->columns[column].name);
-    append_argument(out, static_cast<std::int64_t>(gone_.size()));
-    for (const std::string_view name : gone_) append_argument(out, name);
-    return append_fields(out, plan);
-  }
-  append_header(out, 2 + 2 * values_);
-  append_argument(out, "HSET");
-  append_argument(out, key);
-  MILLRACE_TRY(append_fields(out, plan));
-  if (gone_.empty()) return {};
-  // The hash is not removed first: that would take a key of another type along, which is not ours.
+  if (!item.plan.expiry || item.cells.size() <= *item.plan.expiry) return;
+  const Cell& cell = item.cells[*item.plan.expiry];
+  if (is_missing(cell)) return;
+  std::string when;
+  const std::string_view command = expiry_command(cell, when);
   ++commands;
-  append_header(out, 2 + gone_.size());
-  append_argument(out, "HDEL");
-  append_argument(out, key);
-  for (const std::string_view name : gone_) append_argument(out, name);
-  return {};
-}
-
-Status CommandWriter::append_document(std::string& out, std::string_view key, const TablePlan& plan,
-                                      const Move* move, std::uint32_t& commands) {
-  commands = 1;
-  const std::size_t start = out.size();
-  Status done = target_ == TargetType::kJson ? append_json(out, key, plan, move)
-                                             : append_hash(out, key, plan, move, commands);
-  if (!done) out.resize(start);
-  return done;
+  if (when.empty()) {
+    append_command(out, {command, item.key});
+  } else {
+    append_command(out, {command, item.key, when});
+  }
+  return;
 }
 
 Status CommandWriter::append_entry(std::string& out, const Overlay& overlay, const Overlay::Entry& entry,
                                    std::uint32_t& commands) {
-  const std::string_view key = overlay.key(entry);
-  commands = 1;
+  const Item item(overlay, entry);
+  const std::size_t start = out.size();
+  commands = 0;
   if (entry.action == Overlay::Action::kDelete) {
-    if (target_ == TargetType::kJson) {
-      append_command(out, {"JSON.DEL", key});
-    } else {
-      append_command(out, {"EVALSHA", scripts_.remove, "1", key});
-    }
+    commands = 1;
+    writer_->remove(out, item);
     return {};
   }
-  if (target_ != TargetType::kJson || entry.action != Overlay::Action::kPut || entry.image >= 0) {
-    gather(overlay, entry);
-    return append_document(out, key, *entry.plan, nullptr, commands);
+  Status done = writer_->put(out, item, commands);
+  if (done) {
+    append_expiry(out, item, commands);
+  } else {
+    out.resize(start);
   }
-  const Batch& batch = *overlay.batches[entry.last.batch].batch;
-  document_.clear();
-  MILLRACE_TRY(entry.plan->json->append(document_, batch, batch.row(entry.last.row).after));
-  MILLRACE_TRY(check_size(*entry.plan));
-  append_command(out, {"JSON.SET", key, "$", document_});
-  return {};
+  return done;
 }
 
 std::uint32_t CommandWriter::append(std::string& out, const Overlay& overlay, const Overlay::Entry& entry,
                                     std::vector<Rejected>& rejected) {
-  std::uint32_t commands = 1;
+  std::uint32_t commands = 0;
   const Status written = append_entry(out, overlay, entry, commands);
   return written ? commands : append_last_good(out, overlay, entry, written.error().message, rejected);
 }
@@ -213,10 +129,15 @@ std::uint32_t CommandWriter::append_last_good(std::string& out, const Overlay& o
 std::uint32_t CommandWriter::append_move(std::string& out, const Overlay& overlay, const Move& move,
                                          std::vector<Rejected>& rejected) {
   const Overlay::Entry& entry = overlay.entries.front();
-  gather(overlay, entry);
-  std::uint32_t commands = 1;
-  const Status written = append_document(out, overlay.key(entry), *entry.plan, &move, commands);
-  if (written) return commands;
+  const Item item(overlay, entry);
+  const std::size_t start = out.size();
+  const Status written = writer_->move(out, item, move);
+  if (written) {
+    std::uint32_t commands = 1;
+    append_expiry(out, item, commands);
+    return commands;
+  }
+  out.resize(start);
   overlay.reject(entry, written.error().message, rejected);
   return 0;
 }

@@ -12,22 +12,6 @@ constexpr std::size_t kMaxPlans = 4096;
 
 bool is_kept(const Cell& cell) { return cell.type == CellType::kUnchanged; }
 
-bool same_value(const Batch& a_batch, const Cell& a, const Batch& b_batch, const Cell& b) {
-  if (a.type != b.type) return false;
-  switch (storage_of(a.type)) {
-    case CellStorage::kWord:
-      return a.word == b.word;
-    case CellStorage::kBytes:
-      return a_batch.bytes(a) == b_batch.bytes(b);
-    case CellStorage::kCells:
-      break;
-  }
-  const auto a_cells = a_batch.elements(a);
-  const auto b_cells = b_batch.elements(b);
-  const auto same = [&](const Cell& x, const Cell& y) { return same_value(a_batch, x, b_batch, y); };
-  return std::equal(a_cells.begin(), a_cells.end(), b_cells.begin(), b_cells.end(), same);
-}
-
 }  // namespace
 
 /// A row with its keys and columns worked out. The keys are views of the encoder's buffers.
@@ -35,14 +19,27 @@ struct Encoder::Change {
   std::uint32_t row = 0;
   Row cells;
   const TablePlan* plan = nullptr;
-  std::string_view key;
-  std::string_view old_key;  ///< empty: the key has not changed, or the row is new
+  Id id;
+  Id old_id;            ///< empty: the key has not changed, or the row is new
+  bool absent = false;  ///< the row has no place there by now: a sorted set's score is NULL
   std::vector<Cell>
       resolved;        ///< after, with kept values taken from the old row where it has them; empty: after
   bool keeps = false;  ///< some column keeps a value that only Redis (or an earlier change) knows
 
   [[nodiscard]] std::span<const Cell> after() const { return resolved.empty() ? cells.after : resolved; }
 };
+
+/// Why a row cannot be written as a whole.
+std::string Encoder::not_sent(const Change& change) const {
+  std::string text = "the update was sent without the value of column ";
+  for (std::size_t i = 0; i < change.after().size(); ++i) {
+    if (!is_kept(change.after()[i]) || !change.plan->written[i]) continue;
+    text += change.plan->schema->columns[i].name;
+    break;
+  }
+  return text + ", which target.type: " + std::string(traits_of(target_.type).name) +
+         " cannot keep as it is; ALTER TABLE ... REPLICA IDENTITY FULL makes the source send it";
+}
 
 void Overlay::reject_row(RowId id, std::string_view key, const std::string& error,
                          std::vector<Rejected>& out) const {
@@ -59,6 +56,12 @@ void Overlay::reject(const Entry& entry, const std::string& error, std::vector<R
   }
   std::reverse(out.begin() + static_cast<std::ptrdiff_t>(first), out.end());
   reject_row(entry.last, key(entry), error, out);
+}
+
+RowCells Overlay::cells(const Entry& entry) const {
+  if (entry.image >= 0) return RowCells(images[static_cast<std::size_t>(entry.image)]);
+  const Batch& batch = *batches[entry.last.batch].batch;
+  return {batch, batch.row(entry.last.row).after};
 }
 
 void Encoder::begin(const ReadBatch& rows, bool replayed) {
@@ -85,32 +88,42 @@ void Encoder::grow() {
   }
 }
 
-std::int32_t Encoder::find(std::string_view key) const {
+bool Encoder::is_entry(const Overlay::Entry& entry, std::size_t hash, const Id& id) const {
+  return entry.hash == hash && entry.key_size == id.key_size &&
+         std::string_view(overlay_.keys).substr(entry.key_offset, entry.key_size + entry.member_size) ==
+             id.text;
+}
+
+std::int32_t Encoder::find(const Id& id) const {
   if (slots_.empty()) return -1;
-  const std::size_t hash = std::hash<std::string_view>()(key);
+  const std::size_t hash = std::hash<std::string_view>()(id.text);
   for (std::size_t at = hash & (slots_.size() - 1); slots_[at] != 0; at = (at + 1) & (slots_.size() - 1)) {
-    const Overlay::Entry& entry = overlay_.entries[slots_[at] - 1];
-    if (entry.hash == hash && overlay_.key(entry) == key) return static_cast<std::int32_t>(slots_[at] - 1);
+    if (is_entry(overlay_.entries[slots_[at] - 1], hash, id))
+      return static_cast<std::int32_t>(slots_[at] - 1);
   }
   return -1;
 }
 
-std::uint32_t Encoder::find_or_add(std::string_view key, bool& found) {
-  if (overlay_.entries.size() * 2 >= slots_.size()) grow();
-  const std::size_t hash = std::hash<std::string_view>()(key);
-  std::size_t at = hash & (slots_.size() - 1);
-  for (; slots_[at] != 0; at = (at + 1) & (slots_.size() - 1)) {
-    const Overlay::Entry& entry = overlay_.entries[slots_[at] - 1];
-    found = entry.hash == hash && overlay_.key(entry) == key;
-    if (found) return slots_[at] - 1;
-  }
-  found = false;
+Overlay::Entry& Encoder::add_entry(const Id& id, std::size_t hash) {
   Overlay::Entry entry;
   entry.hash = hash;
   entry.key_offset = static_cast<std::uint32_t>(overlay_.keys.size());
-  entry.key_size = static_cast<std::uint32_t>(key.size());
-  overlay_.keys += key;
-  overlay_.entries.push_back(entry);
+  entry.key_size = static_cast<std::uint32_t>(id.key_size);
+  entry.member_size = static_cast<std::uint32_t>(id.text.size() - id.key_size);
+  overlay_.keys += id.text;
+  return overlay_.entries.emplace_back(entry);
+}
+
+std::uint32_t Encoder::find_or_add(const Id& id, bool& found) {
+  if (overlay_.entries.size() * 2 >= slots_.size()) grow();
+  const std::size_t hash = std::hash<std::string_view>()(id.text);
+  std::size_t at = hash & (slots_.size() - 1);
+  for (; slots_[at] != 0; at = (at + 1) & (slots_.size() - 1)) {
+    found = is_entry(overlay_.entries[slots_[at] - 1], hash, id);
+    if (found) return slots_[at] - 1;
+  }
+  found = false;
+  add_entry(id, hash);
   slots_[at] = static_cast<std::uint32_t>(overlay_.entries.size());
   return slots_[at] - 1;
 }
@@ -123,20 +136,20 @@ void Encoder::link_row(Overlay::Entry& entry, std::uint32_t row, bool fresh) {
   entry.last = {static_cast<std::uint32_t>(overlay_.batches.size() - 1), row};
 }
 
-void Encoder::put(std::string_view key, const Change& change, Overlay::Action action, std::int32_t image) {
+void Encoder::put(const Id& id, const Change& change, Overlay::Action action, std::int32_t image) {
   bool found = false;
-  Overlay::Entry& entry = overlay_.entries[find_or_add(key, found)];
+  Overlay::Entry& entry = overlay_.entries[find_or_add(id, found)];
   link_row(entry, change.row, !found);
   entry.action = action;
   entry.image = image;
   entry.plan = change.plan;
 }
 
-/// The row of `change` is at `key` no longer.
-void Encoder::leave(std::string_view key, const Change& change) {
-  const std::int32_t at = find(key);
+/// The row of `change` is at `id` no longer.
+void Encoder::leave(const Id& id, const Change& change) {
+  const std::int32_t at = find(id);
   if (at >= 0 && is_of_another_row(overlay_.entries[static_cast<std::size_t>(at)], change)) return;
-  remove(key, change.row, *change.plan);
+  remove(id, change.row, *change.plan);
 }
 
 /// Whether another row has moved to the key that this one leaves only now: rows may change places when the
@@ -145,7 +158,7 @@ bool Encoder::is_of_another_row(const Overlay::Entry& entry, const Change& chang
   if (!entry.moved_here || entry.action == Overlay::Action::kDelete || entry.plan != change.plan)
     return false;
   const Batch* batch = overlay_.batches.back().batch.get();
-  const std::vector<Overlay::CellRef> there = cells_of(entry);
+  const std::vector<CellRef> there = cells_of(entry);
   const std::span<const Cell> before = change.cells.before;
   for (std::size_t i = 0; i < std::min(before.size(), there.size()); ++i) {
     if (is_missing(before[i]) || is_missing(there[i].cell)) continue;
@@ -154,9 +167,9 @@ bool Encoder::is_of_another_row(const Overlay::Entry& entry, const Change& chang
   return false;
 }
 
-void Encoder::remove(std::string_view key, std::uint32_t row, const TablePlan& plan) {
+void Encoder::remove(const Id& id, std::uint32_t row, const TablePlan& plan) {
   bool found = false;
-  Overlay::Entry& entry = overlay_.entries[find_or_add(key, found)];
+  Overlay::Entry& entry = overlay_.entries[find_or_add(id, found)];
   link_row(entry, row, !found);
   entry.action = Overlay::Action::kDelete;
   entry.moved_here = false;
@@ -164,151 +177,223 @@ void Encoder::remove(std::string_view key, std::uint32_t row, const TablePlan& p
   entry.plan = &plan;
 }
 
-std::vector<Overlay::CellRef> Encoder::cells_of(const Overlay::Entry& entry) const {
-  if (entry.image >= 0) return overlay_.images[static_cast<std::size_t>(entry.image)];
-  const Batch* batch = overlay_.batches[entry.last.batch].batch.get();
-  std::vector<Overlay::CellRef> cells;
-  for (const Cell& cell : batch->row(entry.last.row).after) cells.push_back({batch, cell});
-  return cells;
+std::vector<CellRef> Encoder::cells_of(const Overlay::Entry& entry) const {
+  const RowCells cells = overlay_.cells(entry);
+  std::vector<CellRef> out;
+  for (std::size_t i = 0; i < cells.size(); ++i) out.push_back({&cells.batch(i), cells[i]});
+  return out;
 }
 
 /// The change's columns over those of `base` (none: over nothing), kept as an image.
 std::int32_t Encoder::merged_image(const Change& change, const Overlay::Entry* base, bool& complete) {
   const Batch* batch = overlay_.batches.back().batch.get();
   const auto after = change.after();
-  std::vector<Overlay::CellRef> image;
+  std::vector<CellRef> image;
   if (base != nullptr) image = cells_of(*base);
   image.resize(after.size(), {batch, Cell{CellType::kUnchanged, {0, 0, 0}, 0, 0}});
   complete = true;
   for (std::size_t i = 0; i < after.size(); ++i) {
     if (!is_kept(after[i])) image[i] = {batch, after[i]};
-    if (is_kept(image[i].cell)) complete = false;
+    if (is_kept(image[i].cell) && change.plan->written[i]) complete = false;
   }
   overlay_.images.push_back(std::move(image));
   return static_cast<std::int32_t>(overlay_.images.size() - 1);
 }
 
-std::optional<std::string> Encoder::work_out(std::uint32_t row, Change& change) {
+const TablePlan& Encoder::plan_of(const Row& row) {
   const Batch& batch = *overlay_.batches.back().batch;
-  change.row = row;
-  change.cells = batch.row(row);
+  const TablePlan*& plan = plan_of_[row.topic * batch.schemas().size() + row.schema];
+  if (plan == nullptr) plan = &plans_.plan(batch.topics()[row.topic], batch.schemas()[row.schema]);
+  return *plan;
+}
+
+/// Key and member of the row with these cells; nothing on success, else why there are none.
+std::optional<std::string> Encoder::append_id(std::string& out, Id& id, const TablePlan& plan,
+                                              std::span<const Cell> cells) const {
+  const Batch& batch = *overlay_.batches.back().batch;
+  out.clear();
+  auto error = plan.key->append(out, batch, cells);
+  id.key_size = out.size();
+  if (!error && plan.member) error = plan.member->append(out, RowCells(batch, cells));
+  id.text = out;
+  return error;
+}
+
+/// Values that were not sent, taken from the old row where it has them.
+void Encoder::resolve_kept(Change& change) const {
   const Row& r = change.cells;
-  const TablePlan*& plan = plan_of_[r.topic * batch.schemas().size() + r.schema];
-  if (plan == nullptr) plan = &plans_.plan(batch.topics()[r.topic], batch.schemas()[r.schema]);
-  change.plan = plan;
-  if (!plan->error.empty()) return plan->error;
-  if (r.op == Op::kDelete) return work_out_delete(change);
-  const std::size_t columns = plan->schema->columns.size();
-  if (r.after.size() != columns) return "the change was sent without its row";
-  if (r.op == Op::kUpdate && std::any_of(r.after.begin(), r.after.end(), is_kept)) {
-    change.resolved.assign(r.after.begin(), r.after.end());
-    for (std::size_t i = 0; i < columns; ++i) {
-      if (is_kept(change.resolved[i]) && i < r.before.size() && !is_missing(r.before[i]))
-        change.resolved[i] = r.before[i];
-      if (is_kept(change.resolved[i])) change.keeps = true;
-    }
+  if (r.op != Op::kUpdate || std::none_of(r.after.begin(), r.after.end(), is_kept)) return;
+  change.resolved.assign(r.after.begin(), r.after.end());
+  for (std::size_t i = 0; i < r.after.size(); ++i) {
+    if (is_kept(change.resolved[i]) && i < r.before.size() && !is_missing(r.before[i]))
+      change.resolved[i] = r.before[i];
+    if (is_kept(change.resolved[i]) && change.plan->written[i]) change.keeps = true;
   }
-  new_key_.clear();
-  auto error = plan->key->append(new_key_, batch, change.after());
-  change.key = new_key_;
+}
+
+std::optional<std::string> Encoder::work_out(std::uint32_t row, Change& change) {
+  change.row = row;
+  change.cells = overlay_.batches.back().batch->row(row);
+  const Row& r = change.cells;
+  const TablePlan& plan = plan_of(r);
+  change.plan = &plan;
+  if (!plan.error.empty()) return plan.error;
+  if (r.op == Op::kDelete) return work_out_delete(change);
+  if (r.after.size() != plan.schema->columns.size()) return "the change was sent without its row";
+  resolve_kept(change);
+  auto error = append_id(new_key_, change.id, plan, change.after());
+  change.absent = plan.score && change.after()[*plan.score].type == CellType::kNull;
   return r.op == Op::kUpdate ? work_out_old_key(change, std::move(error)) : error;
 }
 
+/// A row's old cells by column; of a plain record only its key.
+std::vector<Cell> Encoder::old_cells(const Row& row, const TableSchema& schema) const {
+  std::vector<Cell> cells(row.before.begin(), row.before.end());
+  if (!cells.empty() || row.key.size() != schema.key_columns.size()) return cells;
+  cells.assign(schema.columns.size(), Cell{CellType::kAbsent, {0, 0, 0}, 0, 0});
+  for (std::size_t i = 0; i < row.key.size(); ++i) cells[schema.key_columns[i]] = row.key[i];
+  return cells;
+}
+
 std::optional<std::string> Encoder::work_out_delete(Change& change) {
-  const Row& r = change.cells;
   const TableSchema& schema = *change.plan->schema;
-  std::vector<Cell> cells(r.before.begin(), r.before.end());
-  if (cells.empty() && r.key.size() == schema.key_columns.size()) {  // a plain record
-    cells.assign(schema.columns.size(), Cell{CellType::kAbsent, {0, 0, 0}, 0, 0});
-    for (std::size_t i = 0; i < r.key.size(); ++i) cells[schema.key_columns[i]] = r.key[i];
-  }
+  const std::vector<Cell> cells = old_cells(change.cells, schema);
   if (cells.size() != schema.columns.size()) return "the delete was sent without the old row's key";
-  new_key_.clear();
-  auto error = change.plan->key->append(new_key_, *overlay_.batches.back().batch, cells);
-  change.key = new_key_;
-  return error;
+  return append_id(new_key_, change.id, *change.plan, cells);
 }
 
 /// `error`: why there is no new key. The old one is worked out all the same: its document must go.
 std::optional<std::string> Encoder::work_out_old_key(Change& change, std::optional<std::string> error) {
   const Row& r = change.cells;
-  const RowKey& key = *change.plan->key;
   if (r.before.empty()) {
-    if (error || key.within_table_key()) return error;
-    return "target.key uses a column outside the key of table " + change.plan->schema->table +
+    if (error || change.plan->within_table_key) return error;
+    return (change.plan->member ? "target.key or target.member uses a column outside the key of table "
+                                : "target.key uses a column outside the key of table ") +
+           change.plan->schema->table +
            ", and the update was sent without the old row; ALTER TABLE ... REPLICA IDENTITY FULL makes the "
            "source send it";
   }
   if (r.before.size() != change.plan->schema->columns.size())
     return "the change was sent with half of its old row";
-  const auto columns_used = key.columns();
+  const auto columns_used = change.plan->key->columns();
   const auto was_null = [&r](std::uint16_t c) { return r.before[c].type == CellType::kNull; };
   if (std::any_of(columns_used.begin(), columns_used.end(), was_null))
     return error;  // had no key, was parked
-  old_key_.clear();
-  auto no_old_key = key.append(old_key_, *overlay_.batches.back().batch, r.before);
-  if (no_old_key) return error ? error : no_old_key;
-  if (error || old_key_ != new_key_) change.old_key = old_key_;
-  return error;
+  auto no_old_key = append_id(old_key_, change.old_id, *change.plan, r.before);
+  const bool same = old_key_ == new_key_ && change.old_id.key_size == change.id.key_size;
+  if (no_old_key || (!error && same)) change.old_id = {};
+  return error ? error : no_old_key;
 }
 
 Encoder::Taken Encoder::add(std::uint32_t row, std::vector<Rejected>& rejected) {
-  switch (overlay_.batches.back().batch->records()[row].op) {
-    case Op::kTruncate:
-      return Taken::kTruncate;
-    case Op::kMessage:
-    case Op::kSchema:
-    case Op::kBegin:
-    case Op::kEnd:
-      return Taken::kYes;
-    default:
-      break;
+  const Op op = overlay_.batches.back().batch->records()[row].op;
+  if (op == Op::kMessage || op == Op::kSchema || op == Op::kBegin || op == Op::kEnd) return Taken::kYes;
+  if (traits_of(target_.type).is_history) {
+    add_event(row, rejected);
+    return Taken::kYes;
   }
+  if (op == Op::kTruncate) return Taken::kTruncate;
   Change change;
   if (const auto error = work_out(row, change)) {
-    if (!change.old_key.empty()) leave(change.old_key, change);
-    reject(row, change.key, *error, rejected);
+    if (!change.old_id.empty()) leave(change.old_id, change);
+    reject(row, change.id.key(), *error, rejected);
     return Taken::kYes;
   }
-  if (change.cells.op == Op::kDelete) {
-    leave(change.key, change);
+  if (op == Op::kDelete || change.absent) {
+    if (!change.old_id.empty()) leave(change.old_id, change);
+    leave(change.id, change);
     return Taken::kYes;
   }
-  return change.old_key.empty() ? add_change(change, rejected) : add_moved(change);
+  return change.old_id.empty() ? add_change(change, rejected) : add_moved(change, rejected);
+}
+
+/// Each change is an entry of its own, under the key of the row as it is, and under that of the row as it was
+/// when that is another: who reads one of them sees the row come or go.
+void Encoder::add_event(std::uint32_t row, std::vector<Rejected>& rejected) {
+  Change change;
+  change.row = row;
+  change.cells = overlay_.batches.back().batch->row(row);
+  const Row& r = change.cells;
+  const TablePlan& plan = plan_of(r);
+  change.plan = &plan;
+  if (!plan.error.empty()) return reject(row, {}, plan.error, rejected);
+  if (plan.key->columns().empty()) {
+    static_cast<void>(append_id(new_key_, change.id, plan, {}));
+    return add_event_to(change.id, change);
+  }
+  const std::size_t columns = plan.schema->columns.size();
+  if (r.op == Op::kTruncate) {
+    return reject(row, {}, "target.key is made of columns, so a TRUNCATE has no stream to be told in",
+                  rejected);
+  }
+  std::optional<std::string> error;
+  if (r.op != Op::kDelete) {
+    error = r.after.size() == columns ? append_id(new_key_, change.id, plan, r.after)
+                                      : "the change was sent without its row";
+    if (error) return reject(row, change.id.key(), *error, rejected);
+    add_event_to(change.id, change);
+  }
+  const std::vector<Cell> old = old_cells(r, *plan.schema);
+  error = old.size() == columns ? append_id(old_key_, change.old_id, plan, old)
+                                : "the delete was sent without the old row's key";
+  if (r.op == Op::kDelete && error) return reject(row, {}, *error, rejected);
+  // An old row of which only some columns were sent tells no other key: it is the same.
+  if (!error && (r.op == Op::kDelete || old_key_ != new_key_)) add_event_to(change.old_id, change);
+}
+
+void Encoder::add_event_to(const Id& id, Change& change) {
+  resolve_kept(change);
+  bool complete = true;
+  const std::int32_t image = change.resolved.empty() ? -1 : merged_image(change, nullptr, complete);
+  Overlay::Entry& entry = add_entry(id, 0);
+  link_row(entry, change.row, true);
+  entry.action = Overlay::Action::kEvent;
+  entry.image = image;
+  entry.plan = change.plan;
 }
 
 Encoder::Taken Encoder::add_change(const Change& change, std::vector<Rejected>& rejected) {
   bool complete = true;
   if (!change.keeps) {
-    put(change.key, change, Overlay::Action::kPut,
+    put(change.id, change, Overlay::Action::kPut,
         change.resolved.empty() ? -1 : merged_image(change, nullptr, complete));
     return Taken::kYes;
   }
-  const std::int32_t at = find(change.key);
+  const std::int32_t at = find(change.id);
   if (at < 0) {
-    put(change.key, change, Overlay::Action::kPatch, merged_image(change, nullptr, complete));
+    if (!traits_of(target_.type).has_fields) {
+      reject(change.row, change.id.key(), not_sent(change), rejected);
+      return Taken::kYes;
+    }
+    put(change.id, change, Overlay::Action::kPatch, merged_image(change, nullptr, complete));
     return Taken::kYes;
   }
   const Overlay::Entry base = overlay_.entries[static_cast<std::size_t>(at)];
   if (base.action == Overlay::Action::kDelete) {
-    reject(change.row, change.key, "the update keeps values of a row that was deleted before it", rejected);
+    reject(change.row, change.id.key(), "the update keeps values of a row that was deleted before it",
+           rejected);
     return Taken::kYes;
   }
   if (base.plan != change.plan) return Taken::kFlush;
   const std::int32_t image = merged_image(change, &base, complete);
   const bool whole = base.action == Overlay::Action::kPut || complete;
-  put(change.key, change, whole ? Overlay::Action::kPut : Overlay::Action::kPatch, image);
+  put(change.id, change, whole ? Overlay::Action::kPut : Overlay::Action::kPatch, image);
   return Taken::kYes;
 }
 
-Encoder::Taken Encoder::add_moved(const Change& change) {
+Encoder::Taken Encoder::add_moved(const Change& change, std::vector<Rejected>& rejected) {
   bool complete = true;
   std::int32_t image = -1;
   Overlay::Action action = Overlay::Action::kPut;
   if (change.keeps) {
-    const std::int32_t at = find(change.old_key);
+    const std::int32_t at = find(change.old_id);
     const Overlay::Entry base = at < 0 ? Overlay::Entry{} : overlay_.entries[static_cast<std::size_t>(at)];
     const bool known = at >= 0 && base.action == Overlay::Action::kPut;
+    if (!known && !traits_of(target_.type).has_fields) {
+      leave(change.old_id, change);
+      reject(change.row, change.id.key(), not_sent(change), rejected);
+      return Taken::kYes;
+    }
     if (!known && !replayed_) return Taken::kMove;
     const bool use_base = at >= 0 && base.action != Overlay::Action::kDelete;
     if (use_base && base.plan != change.plan) return Taken::kFlush;
@@ -317,9 +402,9 @@ Encoder::Taken Encoder::add_moved(const Change& change) {
   } else if (!change.resolved.empty()) {
     image = merged_image(change, nullptr, complete);
   }
-  leave(change.old_key, change);
-  put(change.key, change, action, image);
-  overlay_.entries[static_cast<std::size_t>(find(change.key))].moved_here = true;
+  leave(change.old_id, change);
+  put(change.id, change, action, image);
+  overlay_.entries[static_cast<std::size_t>(find(change.id))].moved_here = true;
   return Taken::kYes;
 }
 
@@ -332,12 +417,12 @@ Overlay Encoder::take_move(std::uint32_t row, std::string& from, std::vector<Rej
   MILLRACE_CHECK(overlay_.empty());
   Change change;
   if (const auto error = work_out(row, change)) {
-    reject(row, change.key, *error, rejected);
+    reject(row, change.id.key(), *error, rejected);
     return {};
   }
   bool complete = false;
-  from = change.old_key;
-  put(change.key, change, Overlay::Action::kPatch, merged_image(change, nullptr, complete));
+  from = change.old_id.key();
+  put(change.id, change, Overlay::Action::kPatch, merged_image(change, nullptr, complete));
   const Overlay::Source source = overlay_.batches.back();
   Overlay out = take();
   overlay_.batches.push_back(source);  // the batch goes on

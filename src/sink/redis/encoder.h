@@ -12,9 +12,9 @@
 
 #include "base/result.h"
 #include "connect/sink.h"
-#include "format/row_json.h"
-#include "sink/redis/key_template.h"
+#include "sink/redis/row_cells.h"
 #include "sink/redis/table_plan.h"
+#include "sink/redis/target.h"
 
 namespace millrace::redis {
 
@@ -24,9 +24,9 @@ struct RowId {
   std::uint32_t row = 0;
 };
 
-/// Several changes of each key, overlaid: what is left to be sent, one entry a key in order of first change,
-/// and which rows each entry stands for. A value: it outlives the encoder that made it, until all replies are
-/// in.
+/// Several changes of each key (of a set: of each member), overlaid: what is left to be sent, one entry a key
+/// in order of first change, and which rows each entry stands for. In a history each row is an entry. A
+/// value: it outlives the encoder that made it, until all replies are in.
 class Overlay {
  public:
   enum class Action : std::uint8_t {
@@ -34,6 +34,7 @@ class Overlay {
     kPatch,  ///< some columns were not sent: they keep the values they have in Redis, which must have the
              ///< document
     kDelete,
+    kEvent,  ///< the row itself is to be added, whatever it does
   };
   struct Source {
     BatchPtr batch;
@@ -44,6 +45,7 @@ class Overlay {
     std::size_t hash = 0;
     std::uint32_t key_offset = 0;
     std::uint32_t key_size = 0;
+    std::uint32_t member_size = 0;  ///< the member lies behind the key
     Action action = Action::kPut;
     bool moved_here = false;  ///< what is put was under another key before
     RowId last;               ///< the newest row; its cells are the document unless there is an `image`
@@ -51,16 +53,15 @@ class Overlay {
     std::int32_t earlier = -1;        ///< further rows: index into links
     const TablePlan* plan = nullptr;  ///< good until the encoder begins another batch
   };
-  /// A cell and the batch its bytes are in.
-  struct CellRef {
-    const Batch* batch = nullptr;
-    Cell cell;
-  };
-
   [[nodiscard]] bool empty() const { return entries.empty(); }
   [[nodiscard]] std::string_view key(const Entry& entry) const {
     return std::string_view(keys).substr(entry.key_offset, entry.key_size);
   }
+  [[nodiscard]] std::string_view member(const Entry& entry) const {
+    return std::string_view(keys).substr(entry.key_offset + entry.key_size, entry.member_size);
+  }
+  /// The cells that make up what is to be put; not of a delete.
+  [[nodiscard]] RowCells cells(const Entry& entry) const;
   /// One Rejected for each row that `entry` stands for.
   void reject(const Entry& entry, const std::string& error, std::vector<Rejected>& out) const;
   void reject_row(RowId id, std::string_view key, const std::string& error, std::vector<Rejected>& out) const;
@@ -72,14 +73,9 @@ class Overlay {
   std::vector<std::vector<CellRef>> images;
 };
 
-/// Rows to commands. Pure; owned by one thread.
+/// Rows of one output to an overlay. Pure; owned by one thread.
 class Encoder {
  public:
-  struct Options {
-    KeyTemplate key_template;
-    TargetType target = TargetType::kJson;
-    JsonOptions json;
-  };
   enum class Taken : std::uint8_t {
     kYes,       ///< overlaid, ignored, or rejected
     kFlush,     ///< cannot be overlaid onto what is there: send that first, then offer the row again
@@ -87,8 +83,7 @@ class Encoder {
     kTruncate,  ///< all keys of the row's topic go: send what is there, then remove them
   };
 
-  explicit Encoder(Options options)
-      : options_(std::move(options)), plans_(options_.key_template, options_.target, options_.json) {}
+  explicit Encoder(Target target) : target_(std::move(target)), plans_(target_) {}
   Encoder(const Encoder&) = delete;
   Encoder& operator=(const Encoder&) = delete;
 
@@ -98,6 +93,7 @@ class Encoder {
   void begin(const ReadBatch& rows, bool replayed);
   /// Overlays row `row` of the batch begun last. Rows that can have no key or no document go to `rejected`.
   [[nodiscard]] Taken add(std::uint32_t row, std::vector<Rejected>& rejected);
+  [[nodiscard]] const Target& target() const { return target_; }
   [[nodiscard]] const Overlay& overlay() const { return overlay_; }
   /// What was overlaid. The encoder starts anew: `begin` comes next.
   [[nodiscard]] Overlay take();
@@ -117,25 +113,43 @@ class Encoder {
 
  private:
   struct Change;  // a row with its keys worked out
-  std::uint32_t find_or_add(std::string_view key, bool& found);
-  std::int32_t find(std::string_view key) const;
+  /// What an entry is known by: the key, and behind it the member.
+  struct Id {
+    std::string_view text;
+    std::size_t key_size = 0;
+
+    [[nodiscard]] std::string_view key() const { return text.substr(0, key_size); }
+    [[nodiscard]] bool empty() const { return text.empty(); }
+  };
+  [[nodiscard]] bool is_entry(const Overlay::Entry& entry, std::size_t hash, const Id& id) const;
+  Overlay::Entry& add_entry(const Id& id, std::size_t hash);
+  std::uint32_t find_or_add(const Id& id, bool& found);
+  std::int32_t find(const Id& id) const;
   void grow();
   void reject(std::uint32_t row, std::string_view key, const std::string& error,
               std::vector<Rejected>& rejected) const;
+  std::optional<std::string> append_id(std::string& out, Id& id, const TablePlan& plan,
+                                       std::span<const Cell> cells) const;
   std::optional<std::string> work_out(std::uint32_t row, Change& change);
+  void resolve_kept(Change& change) const;
   std::optional<std::string> work_out_delete(Change& change);
   std::optional<std::string> work_out_old_key(Change& change, std::optional<std::string> error);
-  void leave(std::string_view key, const Change& change);
+  const TablePlan& plan_of(const Row& row);
+  std::vector<Cell> old_cells(const Row& row, const TableSchema& schema) const;
+  void add_event(std::uint32_t row, std::vector<Rejected>& rejected);
+  void add_event_to(const Id& id, Change& change);
+  std::string not_sent(const Change& change) const;
+  void leave(const Id& id, const Change& change);
   bool is_of_another_row(const Overlay::Entry& entry, const Change& change) const;
   Taken add_change(const Change& change, std::vector<Rejected>& rejected);
-  Taken add_moved(const Change& change);
+  Taken add_moved(const Change& change, std::vector<Rejected>& rejected);
   void link_row(Overlay::Entry& entry, std::uint32_t row, bool fresh);
-  void put(std::string_view key, const Change& change, Overlay::Action action, std::int32_t image);
-  void remove(std::string_view key, std::uint32_t row, const TablePlan& plan);
-  std::vector<Overlay::CellRef> cells_of(const Overlay::Entry& entry) const;
+  void put(const Id& id, const Change& change, Overlay::Action action, std::int32_t image);
+  void remove(const Id& id, std::uint32_t row, const TablePlan& plan);
+  std::vector<CellRef> cells_of(const Overlay::Entry& entry) const;
   std::int32_t merged_image(const Change& change, const Overlay::Entry* base, bool& complete);
 
-  Options options_;
+  Target target_;
   PlanCache plans_;
   Overlay overlay_;
   std::vector<std::uint32_t> slots_;       // open addressing over overlay_.entries: index + 1, 0 is free

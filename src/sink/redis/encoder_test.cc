@@ -11,12 +11,20 @@ namespace {
 
 const auto kTable = test_schema("t", {"id", "a", "big"});
 
+Target target_of(TargetType type, std::string_view key) {
+  Target target;
+  target.type = type;
+  target.key_template = *KeyTemplate::parse(key, KeyTemplate::Keys::kShared);
+  return target;
+}
+
 /// Commands as lines of text, and what was refused.
 class Script {
  public:
   explicit Script(TargetType target = TargetType::kJson, std::string_view text = "k:{id}")
-      : encoder_({*KeyTemplate::parse(text), target, {}}), writer_(target) {
-    writer_.set_scripts({"MERGE", "REMOVE"});
+      : Script(target_of(target, text)) {}
+  explicit Script(const Target& target) : encoder_(target), writer_(target) {
+    writer_.target().set_scripts({"MERGE", "REMOVE"});
   }
 
   /// Offers all rows; stops at the first that is not overlaid and answers what it was offered as.
@@ -259,7 +267,7 @@ TEST(Encoder, HashesLeaveNullsOutAndForgetDroppedColumns) {
   batch.update(kTable, {}, {3, kNullCell, kKept}).insert(narrower, {4, "n"});
   static_cast<void>(s.add(batch.read(1)));
   EXPECT_EQ(s.commands(),
-            (Lines{"HSET k:1 id 1 a x\xff", "HDEL k:1 big", "EVALSHA REMOVE 1 k:2",
+            (Lines{"HSET k:1 id 1 a x\xff", "HDEL k:1 big", "EVALSHA REMOVE 1 k:2 hash",
                    "EVALSHA MERGE 2 k:3 k:3 1 big 1 a id 3", "HSET k:4 id 4 a n", "HDEL k:4 big"}));
 }
 

@@ -6,16 +6,12 @@
 namespace millrace::redis {
 namespace {
 
+using Kind = TemplatePart::Kind;
+
 constexpr std::string_view kReservedPrefix = "millrace:";
-constexpr std::string_view kColumnMark = "column:";
-constexpr std::size_t kMaxTemplateBytes = 4096;
 
 Error bad_template(const std::string& what) {
   return stop_error(what, "write for example flight:{id}, or {table}:{region}:{id}");
-}
-
-std::string full_name(const TableSchema& schema) {
-  return schema.schema.empty() ? schema.table : schema.schema + "." + schema.table;
 }
 
 bool may_begin_a_separator(char c) { return c != '%' && !(c >= '0' && c <= '9') && !(c >= 'A' && c <= 'F'); }
@@ -77,45 +73,14 @@ std::string glob_escaped(std::string_view text) {
   return out;
 }
 
-Result<KeyTemplate> KeyTemplate::parse(std::string_view text) {
+Result<KeyTemplate> KeyTemplate::parse(std::string_view text, Keys keys) {
   KeyTemplate out;
   if (text.empty()) return out;
-  if (text.size() > kMaxTemplateBytes) return bad_template("it is longer than 4096 bytes");
-  std::string literal;
-  const auto close_literal = [&] {
-    if (!literal.empty()) out.parts_.push_back({Kind::kText, std::exchange(literal, {})});
-  };
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    const bool doubled = (c == '{' || c == '}') && i + 1 < text.size() && text[i + 1] == c;
-    if (doubled) {
-      literal += c;
-      ++i;
-    } else if (c == '}') {
-      return bad_template("a } has no { in front of it; write }} for the character itself");
-    } else if (c != '{') {
-      literal += c;
-    } else {
-      const std::size_t close = text.find('}', i);
-      if (close == std::string_view::npos)
-        return bad_template("a { has no } behind it; write {{ for the character itself");
-      std::string_view name = text.substr(i + 1, close - i - 1);
-      i = close;
-      close_literal();
-      Kind kind = Kind::kColumn;
-      if (name == "topic") kind = Kind::kTopic;
-      if (name == "table") kind = Kind::kTable;
-      if (name == "schema") kind = Kind::kSchema;
-      if (name.substr(0, kColumnMark.size()) == kColumnMark) name.remove_prefix(kColumnMark.size());
-      if (name.empty() || name.find('{') != std::string_view::npos)
-        return bad_template("a name between { and } is missing");
-      out.parts_.push_back({kind, std::string(name)});
-    }
-  }
-  close_literal();
-
-  const auto is_column = [](const Part& part) { return part.kind == Kind::kColumn; };
-  if (std::none_of(out.parts_.begin(), out.parts_.end(), is_column)) {
+  auto parts = parse_template(text);
+  if (!parts) return std::move(parts).error();
+  out.parts_ = std::move(*parts);
+  const auto is_column = [](const TemplatePart& part) { return part.kind == Kind::kColumn; };
+  if (keys == Keys::kOfRows && std::none_of(out.parts_.begin(), out.parts_.end(), is_column)) {
     return bad_template("it names no column, so all rows would share one key");
   }
   if (is_column(out.parts_.front())) {
@@ -126,7 +91,7 @@ Result<KeyTemplate> KeyTemplate::parse(std::string_view text) {
     return bad_template("keys that begin with millrace: are the program's own");
   }
   for (std::size_t i = 1; i < out.parts_.size(); ++i) {
-    const Part& part = out.parts_[i];
+    const TemplatePart& part = out.parts_[i];
     if (out.parts_[i - 1].kind == Kind::kText) continue;
     if (part.kind != Kind::kText) return bad_template("there must be text between two parts in braces");
     const bool last = i + 1 == out.parts_.size();
@@ -140,17 +105,17 @@ Result<KeyTemplate> KeyTemplate::parse(std::string_view text) {
 
 bool KeyTemplate::has_topic() const {
   return std::any_of(parts_.begin(), parts_.end(),
-                     [](const Part& part) { return part.kind == Kind::kTopic; });
+                     [](const TemplatePart& part) { return part.kind == Kind::kTopic; });
 }
 
 bool KeyTemplate::has_table() const {
   return is_default() || std::any_of(parts_.begin(), parts_.end(),
-                                     [](const Part& part) { return part.kind == Kind::kTable; });
+                                     [](const TemplatePart& part) { return part.kind == Kind::kTable; });
 }
 
 bool KeyTemplate::has_schema() const {
   return std::any_of(parts_.begin(), parts_.end(),
-                     [](const Part& part) { return part.kind == Kind::kSchema; });
+                     [](const TemplatePart& part) { return part.kind == Kind::kSchema; });
 }
 
 std::string KeyTemplate::literal_prefix() const {
@@ -162,16 +127,15 @@ void RowKey::add_text(std::string_view text) {
   pattern_ += glob_escaped(text);
 }
 
-void RowKey::add_column(const TableSchema& schema, std::uint16_t column, bool escape) {
-  const ColumnSchema& of = schema.columns[column];
-  parts_.push_back({std::exchange(text_, {}), column, escape, of.name, of.type});
+void RowKey::add_column(const TableSchema& schema, std::uint16_t column, TemplatePart made_of) {
+  const CellType type = made_of.is_one_to_one() ? schema.columns[column].type : CellType::kText;
+  parts_.push_back({std::exchange(text_, {}), std::move(made_of), column, true, type});
   pattern_ += '*';
   columns_.push_back(column);
 }
 
 Result<RowKey> RowKey::make(const KeyTemplate& key_template, std::string_view topic,
                             const TableSchema& schema) {
-  using Kind = KeyTemplate::Kind;
   RowKey key;
   key.table_ = full_name(schema);
   key.escaped_ = key_template.is_default() ? ":" : key_template.escaped_;
@@ -191,13 +155,13 @@ Result<RowKey> RowKey::make(const KeyTemplate& key_template, std::string_view to
       key.add_text(":");
       add_name(schema.columns[column].name);
       key.add_text(":");
-      key.add_column(schema, column, true);
+      key.add_column(schema, column, {Kind::kColumn, schema.columns[column].name});
     }
     key.within_table_key_ = true;
     return key;
   }
   key.within_table_key_ = true;
-  for (const KeyTemplate::Part& part : key_template.parts_) {
+  for (const TemplatePart& part : key_template.parts_) {
     switch (part.kind) {
       case Kind::kText:
         key.add_text(part.text);
@@ -218,19 +182,23 @@ Result<RowKey> RowKey::make(const KeyTemplate& key_template, std::string_view to
               "target.key names a column " + part.text + " that table " + key.table_ + " has not got",
               "name columns of the table, or give this topic a sink of its own");
         }
+        if (const auto fault = part_fault(part, schema.columns[*column]); !fault.empty()) {
+          return reject_error("target.key: " + std::string(fault) + ", and " + part.text + " of table " +
+                                  key.table_ + " is none",
+                              "name another column");
+        }
         const auto& own = schema.key_columns;
         if (std::find(own.begin(), own.end(), *column) == own.end()) key.within_table_key_ = false;
-        key.add_column(schema, *column, true);
+        key.add_column(schema, *column, part);
         break;
       }
     }
   }
   // Nothing but fixed text can follow the last part, so its value needs no escape to be told apart.
-  const Kind last = key_template.parts_.back().kind;
-  const bool column_is_last =
-      last == Kind::kColumn ||
-      (last == Kind::kText && key_template.parts_[key_template.parts_.size() - 2].kind == Kind::kColumn);
-  if (column_is_last) key.parts_.back().escape = false;
+  const auto& parts = key_template.parts_;
+  const bool text_is_last = parts.size() > 1 && parts.back().kind == Kind::kText;
+  const TemplatePart& last = text_is_last ? parts[parts.size() - 2] : parts.back();
+  if (last.kind == Kind::kColumn) key.parts_.back().escape = false;
   return key;
 }
 
@@ -249,6 +217,11 @@ bool RowKey::matches(std::string_view key) const {
   return key == text_;
 }
 
+bool RowKey::is_one_to_one() const {
+  return std::all_of(parts_.begin(), parts_.end(),
+                     [](const Part& part) { return part.made_of.is_one_to_one(); });
+}
+
 bool RowKey::same_keys(const RowKey& other) const {
   const auto same = [](const Part& a, const Part& b) { return a.type == b.type; };
   return pattern_ == other.pattern_ &&
@@ -263,15 +236,15 @@ std::optional<std::string> RowKey::append(std::string& out, const Batch& batch,
     const Cell& cell = cells[part.column];
     if (!has_value(cell)) {
       out.resize(start);
-      const std::string of = "column " + part.name + " of " + table_;
+      const std::string of = "column " + part.made_of.text + " of " + table_;
       return cell.type == CellType::kNull
                  ? of + " is part of the key in Redis and is NULL"
                  : of + " is part of the key in Redis and was not sent with this change";
     }
     const std::size_t value_start = out.size();
-    if (!append_text_cell(out, batch, cell, {})) {
+    if (!append_part(out, part.made_of, batch, cell)) {
       out.resize(start);
-      return "column " + part.name + " of " + table_ +
+      return "column " + part.made_of.text + " of " + table_ +
              " is part of the key in Redis and holds an array with bad text";
     }
     if (!part.escape) continue;

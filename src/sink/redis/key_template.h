@@ -9,28 +9,28 @@
 
 #include "base/result.h"
 #include "event/batch.h"
-#include "format/row_json.h"
+#include "sink/redis/template_part.h"
 
 namespace millrace::redis {
 
-/// How a row's key in Redis is made, e.g. `flight:{id}`. Text stands for itself, `{{` and `}}` for braces,
-/// `{column}` for the row's value, `{topic}`, `{table}` and `{schema}` for where it comes from
-/// (`{column:topic}` is a column of such a name). The empty template is the default: `<table>:<key
-/// column>:<value>` with `:<key column>:<value>` for each further column of the table's key.
+/// How a row's key in Redis is made, e.g. `flight:{id}`; see TemplatePart. The empty template is the default:
+/// `<table>:<key column>:<value>` with `:<key column>:<value>` for each further column of the table's key.
 ///
-/// Two rows never share a key unless they agree in every column the template names: in each part but a last
-/// column,
-/// `%` and the characters that begin the texts between the parts are written as %XX, so a part ends where the
-/// next text begins. In the default template that goes for the last column too. Pure and immutable.
+/// Two rows never share a key unless they agree in every column the template names (or in what functions make
+/// of it): in each part but a last column, `%` and the characters that begin the texts between the parts are
+/// written as %XX, so a part ends where the next text begins. In the default template that goes for the last
+/// column too. Pure and immutable.
 class KeyTemplate {
  public:
   /// The default template.
   KeyTemplate() = default;
+  /// What the rows of a topic are kept under: a key each, or keys that many may share (a set, a stream).
+  enum class Keys : std::uint8_t { kOfRows, kShared };
   /// The error says what is wrong with the template and what to write instead. A template begins with text or
-  /// with {topic}, {table} or {schema} (the keys of a topic are found by it), names at least one column, has
-  /// text that begins with neither a digit nor A to F nor % between any two parts, and does not begin with
-  /// `millrace:`.
-  [[nodiscard]] static Result<KeyTemplate> parse(std::string_view text);
+  /// with {topic}, {table} or {schema} (the keys of a topic are found by it), names at least one column
+  /// unless keys may be shared, has text that begins with neither a digit nor A to F nor % between any two
+  /// parts, and does not begin with `millrace:`.
+  [[nodiscard]] static Result<KeyTemplate> parse(std::string_view text, Keys keys = Keys::kOfRows);
 
   [[nodiscard]] bool is_default() const { return parts_.empty(); }
   /// True when every topic has keys of its own: {topic}, or {table} (default too) where tables have different
@@ -43,12 +43,7 @@ class KeyTemplate {
 
  private:
   friend class RowKey;
-  enum class Kind : std::uint8_t { kText, kColumn, kTopic, kTable, kSchema };
-  struct Part {
-    Kind kind = Kind::kText;
-    std::string text;  // or the column's name
-  };
-  std::vector<Part> parts_;
+  std::vector<TemplatePart> parts_;
   std::string escaped_;  // characters written as %XX
 };
 
@@ -77,20 +72,23 @@ class RowKey {
   /// True when some row of this table version may have `key`, by the texts, the escapes and the columns'
   /// types. Certain unless the last column is text that is written as it is.
   [[nodiscard]] bool matches(std::string_view key) const;
+  /// Rows that differ in the columns have different keys: no function in the template takes a difference
+  /// away.
+  [[nodiscard]] bool is_one_to_one() const;
   /// True when both match the same keys.
   [[nodiscard]] bool same_keys(const RowKey& other) const;
 
  private:
   RowKey() = default;
   void add_text(std::string_view text);
-  void add_column(const TableSchema& schema, std::uint16_t column, bool escape);
+  void add_column(const TableSchema& schema, std::uint16_t column, TemplatePart made_of);
 
   struct Part {
     std::string text;  // in front of the column
+    TemplatePart made_of;
     std::uint16_t column = 0;
     bool escape = true;
-    std::string name;  // of the column, for messages
-    CellType type = CellType::kText;
+    CellType type = CellType::kText;  // of the column; text behind a function
   };
   std::string table_;  // for messages
   std::vector<Part> parts_;

@@ -1,6 +1,7 @@
 #include "sink/redis/options.h"
 
 #include <iterator>
+#include <string>
 #include <vector>
 
 namespace millrace::redis {
@@ -78,26 +79,86 @@ std::vector<OptionSpec> tls_options() {
   };
 }
 
-std::vector<OptionSpec> target_options() {
+std::vector<OptionSpec> key_options() {
   return {
       {.name = "target.type",
        .type = kEnum,
        .default_value = "json",
        .importance = kHigh,
        .group = "Target",
-       .doc = "`json` writes a document a row (needs the JSON module): NULL is null, integers are "
-              "exact. `hash` writes a hash a row: every value is text, a NULL has no field.",
-       .choices = {"json", "hash"}},
+       .doc =
+           "`json` writes a document a row (needs the JSON module): NULL is null, integers are exact. "
+           "`hash` writes a hash a row: every value is text, a NULL has no field. `string` writes a text a "
+           "row. `set` and `sorted_set` make each row a member of a key that rows share. `stream` adds "
+           "every change to a stream, with `op` (r, c, u, d, t), `topic`, `ts_us`, `before`, `after` and "
+           "the columns left `unchanged`; its ids are places in the log, so none is there twice.",
+       .choices = {"json", "hash", "string", "set", "sorted_set", "stream"}},
       {.name = "target.key",
        .default_value = "",
        .importance = kHigh,
        .group = "Target",
-       .doc = "The row's key, e.g. `flight:{id}`: text, `{column}`, `{table}`, `{schema}`, "
-              "`{topic}`. It begins with text or {table} or {topic}. Values are written so that "
-              "two rows never share a key: in all parts but a last column, % and the characters "
-              "the texts in between begin with become %XX. Name the columns of the table's key, "
-              "others only with REPLICA IDENTITY FULL. By default `<table>:<key column>:<value>`, "
-              "with a further `:<column>:<value>` for each column of the key."},
+       .doc =
+           "The row's key, e.g. `flight:{id}`: text, `{column}`, `{table}`, `{schema}`, `{topic}`, and "
+           "`{lower(column)}`, `{upper(column)}`, `{hash(column)}` (SHA-1 in hex), `{hash(column, 16)}` (a "
+           "number from 0 to 15), `{date(column, %Y-%m)}` (%Y %m %d %H %M %S, UTC where the zone is "
+           "known). It begins with text or {table} or {topic}. Values are written so that two rows never "
+           "share a key: in all parts but a last column, % and the characters the texts in between begin "
+           "with become %XX. Name the columns of the table's key, others only with REPLICA IDENTITY FULL. "
+           "By default `<table>:<key column>:<value>`, with a further `:<column>:<value>` for each column "
+           "of the key; a stream's is the topic. When a row's key changes, what was under the old one goes."},
+      {.name = "target.member",
+       .group = "Target",
+       .doc = "What a row is in a `set` or `sorted_set`, in the form of `target.key`, NULL being empty. By "
+              "default the columns of the table's key, joined by `:`. Rows that share key and member are one "
+              "member, and it goes with the first of them that goes."},
+      {.name = "target.score",
+       .group = "Target",
+       .doc = "Column of numbers or times that a `sorted_set` sorts by; times in milliseconds since 1970 or "
+              "midnight. Redis keeps a double. A row whose score is NULL is no member."},
+      {.name = "target.value",
+       .group = "Target",
+       .doc = "What a `string` holds, in the form of `target.key`, NULL being empty. By default the row as a "
+              "JSON document."},
+  };
+}
+
+std::vector<OptionSpec> document_options() {
+  return {
+      {.name = "target.fields",
+       .type = kList,
+       .group = "Target",
+       .doc =
+           "Columns to write, in this order: `column`, `column as name`, in documents `column as "
+           "place.name` (an object), `*` for all that are not named, `-column` to leave one out. Names with "
+           "dots or spaces in double quotes. By default all."},
+      {.name = "target.update",
+       .type = kEnum,
+       .default_value = "replace",
+       .group = "Target",
+       .doc =
+           "Of `json`: `replace` writes the whole document with each change; `merge` writes the row's "
+           "members, and only those that changed where the source sends the old row, and leaves alone what "
+           "else the document has. NULL is written as null in both. A hash is always merged, its NULLs "
+           "removed.",
+       .choices = {"replace", "merge"}},
+      {.name = "target.expire",
+       .group = "Target",
+       .doc =
+           "When keys go by themselves: seconds after the row's last change (`3600`), or by a column "
+           "(`{expires_at}`): a date or timestamp, or an integer of seconds; NULL and infinity: never. Keys "
+           "that rows share go as a whole."},
+      {.name = "target.stream.max.length",
+       .type = kInteger,
+       .default_value = "0",
+       .importance = kLow,
+       .group = "Target",
+       .doc = "About how many entries a `stream` keeps, the newest; 0: all.",
+       .minimum = 0},
+  };
+}
+
+std::vector<OptionSpec> form_options() {
+  return {
       {.name = "format.time",
        .type = kEnum,
        .default_value = "iso",
@@ -116,6 +177,42 @@ std::vector<OptionSpec> target_options() {
               "and a NUMERIC field can index.",
        .choices = {"string", "number"}},
   };
+}
+
+/// The same for each output, under names of its own.
+std::vector<OptionSpec> output_options() {
+  static const std::vector<std::string> texts = [] {
+    std::vector<std::string> out;
+    for (const std::vector<OptionSpec>& group : {key_options(), document_options(), form_options()}) {
+      for (const OptionSpec& option : group) {
+        out.push_back("outputs.<output>." + std::string(option.name));
+        out.push_back("`" + std::string(option.name) + "` of this output; by default the sink's.");
+      }
+    }
+    return out;
+  }();
+  std::vector<OptionSpec> out = {
+      {.name = "outputs.<output>.topics",
+       .type = kList,
+       .group = "Outputs",
+       .doc = "Those of the sink's topics that go to this output; by default all. A sink with outputs writes "
+              "each row to each of them that takes its topic, and to nothing else."},
+      {.name = "outputs.<output>.topics.regex",
+       .type = kPatternList,
+       .group = "Outputs",
+       .doc = "Patterns of topics, as `topics.regex`."},
+  };
+  std::size_t at = 0;
+  for (std::vector<OptionSpec> group : {key_options(), document_options(), form_options()}) {
+    for (OptionSpec& option : group) {
+      option.name = texts[at++];
+      option.doc = texts[at++];
+      option.group = "Outputs";
+      option.default_value.reset();
+      out.push_back(std::move(option));
+    }
+  }
+  return out;
 }
 
 std::vector<OptionSpec> index_options() {
@@ -167,8 +264,9 @@ std::vector<OptionSpec> tuning_options() {
 
 std::vector<OptionSpec> make_options() {
   std::vector<OptionSpec> out;
-  for (std::vector<OptionSpec> group : {topic_options(), connection_options(), tls_options(),
-                                        target_options(), index_options(), tuning_options()}) {
+  for (std::vector<OptionSpec> group :
+       {topic_options(), connection_options(), tls_options(), key_options(), document_options(),
+        form_options(), output_options(), index_options(), tuning_options()}) {
     std::move(group.begin(), group.end(), std::back_inserter(out));
   }
   return out;

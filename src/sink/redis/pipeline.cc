@@ -74,6 +74,10 @@ Status Pipeline::take_error(Group& group, std::size_t command, const std::string
         "the position cannot be written: its key in Redis is of another type",
         "look at the keys that begin with millrace:position: and remove the one that is no hash");
   }
+  if (error.find(kForeignReply) != std::string::npos) {
+    return stop_error("somebody else has added entries to a stream that this sink writes",
+                      "give target.key another name, so that a new stream begins, or remove the stream");
+  }
   if (position_known_ && error.find(kLostReply) != std::string::npos) return lose_position();
   const std::uint32_t entry = group.entries[command];
   group.overlay->reject(group.overlay->entries[entry], reject_sentence(error), group.rejected);
@@ -97,8 +101,9 @@ Status Pipeline::take_exec(Group& group, const Reply& reply) {
     MILLRACE_TRY(take_error(group, i, element.text));
     last_rejected = group.entries[i];
   }
-  const bool written = group.position && !reply.elements.back().is_error();
-  return written ? take_position(group, reply.elements.back()) : Status();
+  if (!group.position) return {};
+  const Reply& answer = group.position_in_script ? reply.elements.front() : reply.elements.back();
+  return answer.is_error() ? Status() : take_position(group, answer);
 }
 
 Status Pipeline::take(Group& group, const Reply& reply, bool& complete) {

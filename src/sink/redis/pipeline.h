@@ -25,7 +25,7 @@ struct Group {
   std::shared_ptr<const Overlay> overlay;
   std::vector<std::uint32_t> entries;   ///< of each command in MULTI, the entry it belongs to
   std::optional<LogPosition> position;  ///< written by the last command in MULTI, or by the only one
-  bool position_in_script = false;      ///< the command of the one entry writes it and answers for it
+  bool position_in_script = false;      ///< the first command writes it and answers for it
   std::size_t bytes = 0;
   std::optional<LogPosition> after;  ///< where the reader stands once this group is in
   std::vector<Rejected> rejected;

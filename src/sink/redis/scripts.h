@@ -16,18 +16,25 @@ inline constexpr std::string_view kLostReply = "MILLRACE_ABSENT position";
 /// removed). When the first is gone and the second is there, the move has been done before, and the values
 /// are taken from the second. Refuses with kAbsentReply, and writes nothing, when a value to be kept is not
 /// there. ARGV: the document of the columns known, without its last brace; then for each kept column its path
-/// and `,"name":`.
+/// and `,"name":`, or nothing when the column lies in an object of the document.
 inline constexpr std::string_view kMergeJson = R"(local from = KEYS[1]
 if from ~= KEYS[2] and redis.call('EXISTS', from) == 0 then from = KEYS[2] end
 local doc = {ARGV[1]}
+local inside = {}
 for i = 2, #ARGV, 2 do
   local kept = redis.call('JSON.GET', from, ARGV[i])
   if not kept or kept == '[]' then return redis.error_reply('MILLRACE_ABSENT') end
-  doc[#doc + 1] = ARGV[i + 1]
-  doc[#doc + 1] = string.sub(kept, 2, -2)
+  kept = string.sub(kept, 2, -2)
+  if ARGV[i + 1] == '' then
+    inside[#inside + 1] = {ARGV[i], kept}
+  else
+    doc[#doc + 1] = ARGV[i + 1]
+    doc[#doc + 1] = kept
+  end
 end
 doc[#doc + 1] = '}'
 local done = redis.call('JSON.SET', KEYS[2], '$', table.concat(doc))
+for _, one in ipairs(inside) do redis.call('JSON.SET', KEYS[2], one[1], one[2]) end
 if from ~= KEYS[2] then redis.call('UNLINK', from) end
 return done)";
 
@@ -62,10 +69,53 @@ if type(done) == 'table' and done.err then
 end
 return redis.call('HSET', KEYS[3], ARGV[1], ARGV[2], ARGV[3], ARGV[4]))";
 
-/// Removes a hash, and refuses to remove a key of another type: it is not ours.
-inline constexpr std::string_view kRemoveHash = R"(local kind = redis.call('TYPE', KEYS[1]).ok
+/// Writes members of a document and leaves its others alone. KEYS: the key. ARGV: the whole document for when
+/// there is none, or nothing when it is not known whole (kAbsentReply then); the objects in which members
+/// lie, or nothing; then paths and values.
+inline constexpr std::string_view kMergeIntoJson = R"(if redis.call('EXISTS', KEYS[1]) == 0 then
+  if ARGV[1] == '' then return redis.error_reply('MILLRACE_ABSENT') end
+  return redis.call('JSON.SET', KEYS[1], '$', ARGV[1])
+end
+if ARGV[2] ~= '' then redis.call('JSON.MERGE', KEYS[1], '$', ARGV[2]) end
+local set = {}
+for i = 3, #ARGV, 2 do
+  set[#set + 1] = KEYS[1]
+  set[#set + 1] = ARGV[i]
+  set[#set + 1] = ARGV[i + 1]
+end
+for i = 1, #set, 999 do redis.call('JSON.MSET', unpack(set, i, math.min(i + 998, #set))) end
+return 1)";
+
+/// Removes a key of type ARGV[1], and refuses to remove one of another type: it is not ours.
+inline constexpr std::string_view kRemove = R"(local kind = redis.call('TYPE', KEYS[1]).ok
 if kind == 'none' then return 0 end
-if kind == 'hash' then return redis.call('UNLINK', KEYS[1]) end
+if kind == ARGV[1] then return redis.call('UNLINK', KEYS[1]) end
 return redis.error_reply('WRONGTYPE Operation against a key holding the wrong kind of value'))";
+
+/// Sets a string, and refuses to write over a key of another type, which SET would.
+inline constexpr std::string_view kSetString = R"(local kind = redis.call('TYPE', KEYS[1]).ok
+if kind == 'none' or kind == 'string' then return redis.call('SET', KEYS[1], ARGV[1]) end
+return redis.error_reply('WRONGTYPE Operation against a key holding the wrong kind of value'))";
+
+/// What kAddEvent answers when somebody else has written into the stream.
+inline constexpr std::string_view kForeignReply = "MILLRACE_FOREIGN";
+
+/// Adds an entry to a stream unless it is there. KEYS: the stream. ARGV: the id `<batch>-<row>`, the length
+/// to keep or 0, then fields and values. Redis refuses an id that is not above the last one: it has been
+/// added before, as all ids of ours rise with the log. Numbers of batches stay far below 10^12, where the ids
+/// begin that Redis makes of the time.
+inline constexpr std::string_view kAddEvent = R"(local args = {}
+if ARGV[2] ~= '0' then args = {'MAXLEN', '~', ARGV[2]} end
+args[#args + 1] = ARGV[1]
+for i = 3, #ARGV do args[#args + 1] = ARGV[i] end
+local done = redis.pcall('XADD', KEYS[1], unpack(args))
+if type(done) ~= 'table' or not done.err or not string.find(done.err, 'equal or smaller') then return done end
+local info = redis.call('XINFO', 'STREAM', KEYS[1])
+for i = 1, #info, 2 do
+  if info[i] == 'last-generated-id' and tonumber(string.match(info[i + 1], '^%d+')) < 1000000000000 then
+    return ARGV[1]
+  end
+end
+return redis.error_reply('MILLRACE_FOREIGN'))";
 
 }  // namespace millrace::redis

@@ -65,7 +65,7 @@ TEST(Settings, AllFaultsAreToldEachWithItsOption) {
 
 TEST(Settings, TopicsMustBeToldApart) {
   const auto apart = [](const char* text, std::vector<std::string> topics, bool pattern) {
-    return check_topics_apart(*KeyTemplate::parse(text), topics, pattern).has_value();
+    return check_topics_apart(*KeyTemplate::parse(text), {std::move(topics), pattern}).has_value();
   };
   EXPECT_TRUE(apart("", {"s.public.a", "s.public.b"}, false));
   EXPECT_FALSE(apart("", {"s.public.a", "s.archive.a"}, false));

@@ -6,6 +6,7 @@
 
 #include "sink/redis/commands.h"
 #include "sink/redis/index_watch.h"
+#include "sink/redis/lane.h"
 #include "sink/redis/pipeline.h"
 #include "sink/redis/position.h"
 #include "sink/redis/scripts.h"
@@ -22,10 +23,9 @@ constexpr std::int64_t kStepUs = 100'000;
 class RedisSink final : public Sink {
  public:
   explicit RedisSink(Settings settings)
-      : settings_(std::move(settings)),
-        encoder_({settings_.key_template, settings_.target, settings_.json}),
-        writer_(settings_.target),
-        position_key_(position_key(settings_.connector)) {}
+      : settings_(std::move(settings)), position_key_(position_key(settings_.connector)) {
+    for (const Output& output : settings_.outputs) lanes_.push_back(std::make_unique<Lane>(output));
+  }
 
   Result<std::optional<LogPosition>> open(TaskContext& context) override;
   Status write(const ReadBatch& rows) override;
@@ -36,16 +36,21 @@ class RedisSink final : public Sink {
 
  private:
   Status prepare_server();
-  Status learn_limit();
+  Status prepare_lane(Lane& lane);
+  Result<std::size_t> learn_limit();
+  Status refuse_other_log(const Reply& reply) const;
   Status learn_columns();
   void send_columns();
   Status add_rows(const ReadBatch& rows, std::uint32_t first, std::uint32_t end, bool replayed);
+  Status add_row(const ReadBatch& rows, std::uint32_t row, bool replayed);
+  void begin(const ReadBatch& rows, bool replayed);
   Status flush(const LogPosition& after, bool write_position);
   Status flush_held();
   Status send_group(Group group, std::size_t start);
   Status move_row(const ReadBatch& rows, std::uint32_t row);
+  Status move_in(Lane& lane, std::uint32_t row, const LogPosition& after, bool settles);
   Status truncate(const ReadBatch& rows, std::uint32_t row);
-  Status remove_keys(const RowKey& keys);
+  Status remove_keys(const RowKey& keys, std::string_view type);
   Status drain();
   Status keep_bound();
   void keep_position_if_due();
@@ -55,9 +60,8 @@ class RedisSink final : public Sink {
   [[nodiscard]] LogPosition position_at(const ReadBatch& rows, std::uint32_t row) const;
 
   Settings settings_;
-  Encoder encoder_;
-  CommandWriter writer_;
   std::string position_key_;
+  std::vector<std::unique_ptr<Lane>> lanes_;  ///< one an output
   TaskContext* context_ = nullptr;
   std::unique_ptr<Client> client_;
   std::optional<Pipeline> pipeline_;
@@ -71,6 +75,8 @@ class RedisSink final : public Sink {
   std::int64_t position_at_us_ = 0;  ///< when it was last written or asked for
   bool forget_position_ = false;     ///< what Redis says is not so: it has lost what was there before
   std::vector<Rejected> rejected_;   ///< while encoding, until the group they go with is sent
+  std::vector<Lane*> moving_;        ///< lanes in which the row at hand has to move
+  std::vector<Lane*> truncating_;    ///< lanes whose keys the row at hand removes
 };
 
 Result<std::optional<LogPosition>> RedisSink::open(TaskContext& context) {
@@ -93,6 +99,7 @@ Result<std::optional<LogPosition>> RedisSink::open(TaskContext& context) {
   if (reply->is_error()) return reply_error("to show the position under " + position_key_, reply->text);
   auto position = read_position(*reply, position_key_, context.log_id);
   if (!position) return std::move(position).error();
+  MILLRACE_TRY(refuse_other_log(*reply));
   MILLRACE_TRY(learn_columns());
   applied_ = position->value_or(LogPosition());
   durable_ = applied_;
@@ -102,36 +109,49 @@ Result<std::optional<LogPosition>> RedisSink::open(TaskContext& context) {
   return position;
 }
 
+/// The ids in streams are places in the log: those of another log say nothing of this one, and Redis would
+/// refuse what is below them.
+Status RedisSink::refuse_other_log(const Reply& reply) const {
+  const auto is_stream = [](const auto& lane) { return lane->target().type == TargetType::kStream; };
+  const auto stream = std::ranges::find_if(lanes_, is_stream);
+  const std::string& log = reply.elements.front().text;
+  if (stream == lanes_.end() || log.empty() || log == context_->log_id) return {};
+  return stop_error(
+      "the streams in Redis were written from another log, whose places their ids are",
+      "give target.key another name, so that new streams begin; or remove the streams and " + position_key_);
+}
+
 /// Which fields the hashes may have of columns that are gone by now.
 Status RedisSink::learn_columns() {
-  if (settings_.target != TargetType::kHash) return {};
+  if (std::ranges::none_of(lanes_, [](const auto& lane) { return lane->keeps_columns(); })) return {};
   auto reply = client_->call({"HGETALL", position_key_});
   if (!reply) return std::move(reply).error();
   if (reply->is_error()) return reply_error("to show " + position_key_, reply->text);
-  for (const TopicColumns& columns : read_columns(*reply))
-    encoder_.plans().know_columns(columns.topic, columns.names);
-  encoder_.plans().repeat_columns();
+  const std::vector<TopicColumns> known = read_columns(*reply);
+  for (const auto& lane : lanes_) lane->know_columns(known);
   return {};
 }
 
 /// In front of the first row that has a new column.
 void RedisSink::send_columns() {
-  if (settings_.target != TargetType::kHash) return;
-  for (const auto& [topic, names] : encoder_.plans().take_new_columns()) {
-    append_command(client_->out(), columns_command(position_key_, topic, names));
-    client_->expect(1);
-    Group group;
-    group.kind = Group::Kind::kCommand;
-    group.on_reply = [](const Reply& reply) {
-      return reply.is_error() ? Status(reply_error("the names of columns", reply.text)) : Status();
-    };
-    pipeline_->push(std::move(group));
+  for (const auto& lane : lanes_) {
+    if (!lane->keeps_columns()) continue;
+    for (const auto& [topic, names] : lane->encoder().plans().take_new_columns()) {
+      append_command(client_->out(), columns_command(position_key_, lane->columns_name(topic), names));
+      client_->expect(1);
+      Group group;
+      group.kind = Group::Kind::kCommand;
+      group.on_reply = [](const Reply& reply) {
+        return reply.is_error() ? Status(reply_error("the names of columns", reply.text)) : Status();
+      };
+      pipeline_->push(std::move(group));
+    }
   }
 }
 
 Status RedisSink::prepare_server() {
-  const bool json = settings_.target == TargetType::kJson;
-  if (json) {
+  const auto is_json = [](const auto& lane) { return lane->target().type == TargetType::kJson; };
+  if (std::ranges::any_of(lanes_, is_json)) {
     auto known = client_->call({"COMMAND", "INFO", "JSON.SET"});
     if (!known) return std::move(known).error();
     const bool missing =
@@ -141,26 +161,34 @@ Status RedisSink::prepare_server() {
                         "use Redis Stack or Redis 8, or target.type: hash");
     }
   }
-  ScriptNames names;
-  for (const auto& [text, name] :
-       {std::pair(json ? kMergeJson : kMergeHash, &names.merge), std::pair(kRemoveHash, &names.remove)}) {
+  const auto limit = learn_limit();
+  if (!limit) return limit.error();
+  for (const auto& lane : lanes_) {
+    MILLRACE_TRY(prepare_lane(*lane));
+    lane->writer().target().set_max_value_bytes(*limit);
+  }
+  return {};
+}
+
+Status RedisSink::prepare_lane(Lane& lane) {
+  std::vector<std::string> names;
+  for (const std::string_view text : lane.writer().target().scripts()) {
     auto loaded = client_->call({"SCRIPT", "LOAD", std::string(text)});
     if (!loaded) return std::move(loaded).error();
     if (loaded->is_error()) return reply_error("SCRIPT LOAD", loaded->text);
-    *name = loaded->text;
+    names.push_back(loaded->text);
   }
-  writer_.set_scripts(std::move(names));
-  return learn_limit();
+  lane.writer().target().set_scripts(std::move(names));
+  return {};
 }
 
 /// A user who may not ask leaves us with the default.
-Status RedisSink::learn_limit() {
+Result<std::size_t> RedisSink::learn_limit() {
   auto reply = client_->call({"CONFIG", "GET", "proto-max-bulk-len"});
   if (!reply) return std::move(reply).error();
   const Reply* limit = reply->find("proto-max-bulk-len");
   const std::int64_t bytes = limit == nullptr ? 0 : limit->as_integer();
-  writer_.set_max_value_bytes(bytes > 0 ? static_cast<std::size_t>(bytes) : kDefaultMaxValueBytes);
-  return {};
+  return bytes > 0 ? static_cast<std::size_t>(bytes) : kDefaultMaxValueBytes;
 }
 
 LogPosition RedisSink::position_at(const ReadBatch& rows, std::uint32_t row) const {
@@ -191,28 +219,39 @@ Status RedisSink::write(const ReadBatch& rows) {
   return flush(rows.after, true);
 }
 
+void RedisSink::begin(const ReadBatch& rows, bool replayed) {
+  for (const auto& lane : lanes_) lane->begin(rows, replayed);
+}
+
 Status RedisSink::add_rows(const ReadBatch& rows, std::uint32_t first, std::uint32_t end, bool replayed) {
   if (first == end) return {};
-  encoder_.begin(rows, replayed);
+  begin(rows, replayed);
   for (std::uint32_t row = first; row < end; ++row) {
-    if (!rows.selected(row)) continue;
-    switch (encoder_.add(row, rejected_)) {
-      case Encoder::Taken::kYes:
-        continue;
-      case Encoder::Taken::kFlush:
-        MILLRACE_CHECK(!encoder_.overlay().empty());  // what stood in the way is gone, so this ends
-        MILLRACE_TRY(flush(position_at(rows, row), true));
-        --row;  // offered again: it may turn out to be a move
-        break;
-      case Encoder::Taken::kMove:
-        MILLRACE_TRY(move_row(rows, row));
-        break;
-      case Encoder::Taken::kTruncate:
-        MILLRACE_TRY(truncate(rows, row));
-        break;
-    }
-    encoder_.begin(rows, replayed);
+    if (rows.selected(row)) MILLRACE_TRY(add_row(rows, row, replayed));
   }
+  return {};
+}
+
+/// What is sent in between stands for the rows before this one. Lanes that have taken the row by then do it
+/// again after a crash, which leads to the same.
+Status RedisSink::add_row(const ReadBatch& rows, std::uint32_t row, bool replayed) {
+  moving_.clear();
+  truncating_.clear();
+  for (const auto& lane : lanes_) {
+    if (!lane->takes(row)) continue;
+    auto taken = lane->encoder().add(row, rejected_);
+    if (taken == Encoder::Taken::kFlush) {
+      MILLRACE_TRY(flush(position_at(rows, row), true));
+      begin(rows, replayed);
+      taken = lane->encoder().add(row, rejected_);      // it may turn out to be a move
+      MILLRACE_CHECK(taken != Encoder::Taken::kFlush);  // what stood in the way is gone
+    }
+    if (taken == Encoder::Taken::kMove) moving_.push_back(lane.get());
+    if (taken == Encoder::Taken::kTruncate) truncating_.push_back(lane.get());
+  }
+  if (moving_.empty() && truncating_.empty()) return {};
+  MILLRACE_TRY(moving_.empty() ? truncate(rows, row) : move_row(rows, row));
+  begin(rows, replayed);
   return {};
 }
 
@@ -233,22 +272,28 @@ LogPosition RedisSink::append_position(const LogPosition& position) {
 /// Sends what was overlaid in groups; the last one stands for everything before `after`.
 Status RedisSink::flush(const LogPosition& after, bool write_position) {
   send_columns();
-  const auto overlay = std::make_shared<const Overlay>(encoder_.take());
   Group group;
-  group.overlay = overlay;
   std::size_t start = client_->out().size();
-  for (std::uint32_t i = 0; i < overlay->entries.size(); ++i) {
-    std::string& out = client_->out();
-    if (group.entries.size() >= settings_.batch_commands ||
-        (out.size() - start >= kMaxGroupBytes && !group.entries.empty())) {
-      MILLRACE_TRY(send_group(std::exchange(group, {}), start));
-      group.overlay = overlay;
-      start = client_->out().size();
+  const auto send_full = [&](const std::shared_ptr<const Overlay>& next) {
+    Status sent = group.entries.empty() ? Status() : send_group(std::exchange(group, {}), start);
+    group.overlay = next;
+    start = client_->out().size();
+    return sent;
+  };
+  for (const auto& lane : lanes_) {
+    const auto overlay = std::make_shared<const Overlay>(lane->encoder().take());
+    if (overlay->empty()) continue;
+    MILLRACE_TRY(send_full(overlay));
+    for (std::uint32_t i = 0; i < overlay->entries.size(); ++i) {
+      std::string& out = client_->out();
+      const bool full =
+          group.entries.size() >= settings_.batch_commands || out.size() - start >= kMaxGroupBytes;
+      if (full) MILLRACE_TRY(send_full(overlay));
+      if (group.entries.empty()) append_command(out, {"MULTI"});
+      const std::uint32_t commands = lane->writer().append(out, *overlay, overlay->entries[i], rejected_);
+      group.entries.insert(group.entries.end(), commands, i);
+      if (group.entries.empty()) out.resize(start);
     }
-    if (group.entries.empty()) append_command(out, {"MULTI"});
-    const std::uint32_t commands = writer_.append(out, *overlay, overlay->entries[i], rejected_);
-    group.entries.insert(group.entries.end(), commands, i);
-    if (group.entries.empty()) out.resize(start);
   }
   group.after = after;
   group.rejected = std::exchange(rejected_, {});
@@ -290,24 +335,32 @@ Status RedisSink::drain() {
   }
 }
 
-/// A change of key that keeps values only Redis has: alone in flight, its position in the same script.
+/// A change of key that keeps values only Redis has: alone in flight, its position in the same script. Of
+/// several outputs the last one's settles the row; one that was done before a crash is found done.
 Status RedisSink::move_row(const ReadBatch& rows, std::uint32_t row) {
   MILLRACE_TRY(flush(position_at(rows, row), true));
   MILLRACE_TRY(drain());
-  encoder_.begin(rows, false);
+  begin(rows, false);
+  for (Lane* lane : moving_) {
+    const bool last = lane == moving_.back();
+    MILLRACE_TRY(move_in(*lane, row, position_at(rows, last ? row + 1 : row), last));
+  }
+  return {};
+}
+
+Status RedisSink::move_in(Lane& lane, std::uint32_t row, const LogPosition& after, bool settles) {
   std::string from;
-  const auto overlay = std::make_shared<const Overlay>(encoder_.take_move(row, from, rejected_));
-  const LogPosition after = position_at(rows, row + 1);
+  const auto overlay = std::make_shared<const Overlay>(lane.encoder().take_move(row, from, rejected_));
   Group group;
   group.overlay = overlay;
-  group.after = after;
+  if (settles) group.after = after;
   const std::size_t start = client_->out().size();
   if (!overlay->empty()) {
     group.position = furthest(applied_, after);
     group.position_in_script = true;
     append_command(client_->out(), {"MULTI"});
-    const CommandWriter::Move move{from, position_command(position_key_, context_->log_id, *group.position)};
-    const std::uint32_t commands = writer_.append_move(client_->out(), *overlay, move, rejected_);
+    const Move move{from, position_command(position_key_, context_->log_id, *group.position)};
+    const std::uint32_t commands = lane.writer().append_move(client_->out(), *overlay, move, rejected_);
     group.entries.assign(commands, 0);
     if (commands == 0) client_->out().resize(start);
   }
@@ -319,20 +372,24 @@ Status RedisSink::move_row(const ReadBatch& rows, std::uint32_t row) {
 /// Removes the keys of the row's topic in portions, between the writes before and after it.
 Status RedisSink::truncate(const ReadBatch& rows, std::uint32_t row) {
   std::vector<Rejected> rejected;
-  const std::vector<RowKey> keys = encoder_.topic_keys(row, rejected);
+  std::vector<std::pair<RowKey, std::string_view>> keys;
+  for (Lane* lane : truncating_) {
+    const std::string_view type = traits_of(lane->target().type).redis_type;
+    for (RowKey& key : lane->encoder().topic_keys(row, rejected)) keys.emplace_back(std::move(key), type);
+  }
   MILLRACE_TRY(flush(position_at(rows, row), true));
   MILLRACE_TRY(drain());
   rejected_ = std::move(rejected);
-  for (const RowKey& key : keys) MILLRACE_TRY(remove_keys(key));
+  for (const auto& [key, type] : keys) MILLRACE_TRY(remove_keys(key, type));
   return {};
 }
 
-Status RedisSink::remove_keys(const RowKey& keys) {
-  const std::string type = settings_.target == TargetType::kJson ? "ReJSON-RL" : "hash";
+Status RedisSink::remove_keys(const RowKey& keys, std::string_view type) {
   std::string cursor = "0";
   do {
     MILLRACE_TRY(context_->failpoints.pass("redis.in_truncate"));
-    auto found = client_->call({"SCAN", cursor, "MATCH", keys.pattern(), "COUNT", "1000", "TYPE", type});
+    auto found =
+        client_->call({"SCAN", cursor, "MATCH", keys.pattern(), "COUNT", "1000", "TYPE", std::string(type)});
     if (!found) return std::move(found).error();
     if (found->is_error()) return reply_error("SCAN", found->text);
     if (!found->is_array() || found->elements.size() != 2)
@@ -407,6 +464,10 @@ SinkStatus RedisSink::status() const {
   SinkStatus out;
   if (pipeline_) out.queued_bytes = static_cast<std::int64_t>(pipeline_->bytes() + held_bytes_);
   if (watch_) out.warnings = watch_->warnings();
+  for (const auto& lane : lanes_) {
+    const std::vector<std::string>& more = lane->encoder().plans().warnings();
+    out.warnings.insert(out.warnings.end(), more.begin(), more.end());
+  }
   return out;
 }
 
@@ -431,7 +492,7 @@ void RedisSink::close() {
   watch_.reset();
   pipeline_.reset();
   client_.reset();
-  static_cast<void>(encoder_.take());
+  for (const auto& lane : lanes_) static_cast<void>(lane->encoder().take());
   rejected_.clear();
   held_bytes_ = 0;
 }

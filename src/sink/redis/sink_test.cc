@@ -24,7 +24,7 @@ class RedisSinkTest : public testing::Test {
   RedisSinkTest() {
     settings.connector = "cache";
     settings.client.uri.unix_path = redis.path();
-    settings.key_template = *KeyTemplate::parse("k:{id}");
+    settings.outputs.front().target.key_template = *KeyTemplate::parse("k:{id}");
   }
 
   Result<std::optional<LogPosition>> open() {
@@ -179,7 +179,7 @@ TEST_F(RedisSinkTest, SilentServerIsNoticedByPollsThatDoNotWait) {
 }
 
 TEST_F(RedisSinkTest, TruncateTakesTheTablesOwnKeysOfAllItsVersions) {
-  settings.key_template = KeyTemplate();
+  settings.outputs.front().target.key_template = KeyTemplate();
   ASSERT_TRUE(open());
   const auto other_key = test_schema("t", {"nr", "a", "big", "more"});
   const auto no_key = test_schema("t", {"a", "big"}, 0);
@@ -194,7 +194,7 @@ TEST_F(RedisSinkTest, TruncateTakesTheTablesOwnKeysOfAllItsVersions) {
 }
 
 TEST_F(RedisSinkTest, TruncateOfATableWithoutKnownKeysIsParked) {
-  settings.key_template = KeyTemplate();
+  settings.outputs.front().target.key_template = KeyTemplate();
   ASSERT_TRUE(open());
   ASSERT_TRUE(settle(TestBatch().truncate(test_schema("t", {"a", "big"}, 0)).read(1)));
   ASSERT_EQ(rejected.size(), 1U);
@@ -202,7 +202,7 @@ TEST_F(RedisSinkTest, TruncateOfATableWithoutKnownKeysIsParked) {
 }
 
 TEST_F(RedisSinkTest, FieldsOfColumnsDroppedWhileStoppedAreRemoved) {
-  settings.target = TargetType::kHash;
+  settings.outputs.front().target.type = TargetType::kHash;
   ASSERT_TRUE(open());
   TestBatch batch;
   ASSERT_TRUE(settle(batch.insert(kTable, {1, "x", "b"}).read(1)));

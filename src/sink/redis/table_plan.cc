@@ -2,20 +2,24 @@
 
 #include <algorithm>
 
-#include "format/json_writer.h"
-
 namespace millrace::redis {
 namespace {
 
 constexpr std::size_t kMaxColumnsSeen = 4096;
 constexpr std::size_t kMaxKeysSeen = 64;
+constexpr std::size_t kMaxWarnings = 64;
 
-/// Path of a document's member for JSON.GET; quotes and backslashes in names are escaped as in JSON.
-std::string member_path(std::string_view name) {
-  std::string path = "$[";
-  append_json_name(path, name);
-  path += ']';
-  return path;
+bool tells_expiry(CellType type) {
+  switch (type) {
+    case CellType::kInt64:
+    case CellType::kUint64:
+    case CellType::kDate:
+    case CellType::kTimestamp:
+    case CellType::kTimestampTz:
+      return true;
+    default:
+      return false;
+  }
 }
 
 }  // namespace
@@ -24,33 +28,107 @@ const TablePlan& PlanCache::plan(std::string_view topic, const TableSchemaPtr& s
   auto& slot = plans_[{std::string(topic), schema.get()}];
   if (slot) return *slot;
   slot = std::make_unique<TablePlan>();
-  TablePlan& plan = *slot;
-  plan.topic = topic;
-  plan.schema = schema;
-  auto key = RowKey::make(key_template_, topic, *schema);
-  if (!key) {
-    plan.error = key.error().message + "; " + key.error().hint;
-    return plan;
+  slot->topic = topic;
+  slot->schema = schema;
+  if (const Status made = make(*slot); !made) {
+    const Error& error = made.error();
+    slot->error = error.message + (error.hint.empty() ? "" : "; " + error.hint);
   }
-  const auto owner = topic_of_pattern_.emplace(key->pattern(), topic).first;
-  if (owner->second != topic) {
-    plan.error = "topic " + plan.topic + " would share its keys with topic " + owner->second +
-                 "; put {topic} into target.key, or give one of them a sink of its own";
-    return plan;
+  return *slot;
+}
+
+Status PlanCache::make(TablePlan& plan) {
+  plan.written.assign(plan.schema->columns.size(), false);
+  MILLRACE_TRY(make_key(plan));
+  MILLRACE_TRY(make_texts(plan));
+  return make_document(plan);
+}
+
+Status PlanCache::make_key(TablePlan& plan) {
+  auto key = RowKey::make(target_.key_template, plan.topic, *plan.schema);
+  if (!key) return std::move(key).error();
+  const auto owner = topic_of_pattern_.emplace(key->pattern(), plan.topic).first;
+  if (owner->second != plan.topic) {
+    return reject_error("topic " + plan.topic + " would share its keys with topic " + owner->second,
+                        "put {topic} into target.key, or give one of them a sink of its own");
   }
   auto& keys = keys_[plan.topic];
   const auto same = [&key](const RowKey& other) { return key->same_keys(other); };
   if (keys.size() < kMaxKeysSeen && std::none_of(keys.begin(), keys.end(), same)) keys.push_back(*key);
+  plan.within_table_key = key->within_table_key();
   plan.key.emplace(std::move(*key));
-  plan.json.emplace(schema, json_);
-  for (const ColumnSchema& column : schema->columns) plan.path.push_back(member_path(column.name));
-  if (target_ != TargetType::kHash) return plan;
-  std::vector<std::string> names;
-  for (const ColumnSchema& column : schema->columns) names.push_back(column.name);
-  for (const std::string& name : add_columns(topic, names).names) {
-    if (!find_column(*schema, name)) plan.dropped.push_back(name);
+  return {};
+}
+
+/// Members, values, and the columns of score and expiry.
+Status PlanCache::make_texts(TablePlan& plan) {
+  const TableSchema& schema = *plan.schema;
+  if (traits_of(target_.type).has_members) {
+    auto member = target_.member ? RowText::make(*target_.member, "target.member", plan.topic, schema)
+                                 : RowText::of_key("target.member", schema);
+    if (!member) return std::move(member).error();
+    const auto& own = schema.key_columns;
+    for (const std::uint16_t column : member->columns()) {
+      if (std::find(own.begin(), own.end(), column) == own.end()) plan.within_table_key = false;
+    }
+    plan.member.emplace(std::move(*member));
   }
-  return plan;
+  if (target_.value) {
+    auto value = RowText::make(*target_.value, "target.value", plan.topic, schema);
+    if (!value) return std::move(value).error();
+    for (const std::uint16_t column : value->columns()) plan.written[column] = true;
+    plan.value.emplace(std::move(*value));
+  }
+  if (!target_.score.empty()) {
+    plan.score = find_column(schema, target_.score);
+    if (!plan.score) {
+      return reject_error("target.score names a column " + target_.score + " that table " +
+                              full_name(schema) + " has not got",
+                          "name a column of the table that holds numbers or times");
+    }
+    plan.written[*plan.score] = true;
+  }
+  if (target_.expiry.column.empty()) return {};
+  plan.expiry = find_column(schema, target_.expiry.column);
+  const std::string of =
+      "target.expire names column " + target_.expiry.column + " of table " + full_name(schema);
+  if (!plan.expiry) {
+    warn(of + ", which is not there: its keys stay");
+  } else if (!tells_expiry(schema.columns[*plan.expiry].type)) {
+    warn(of + ", which holds neither dates, timestamps nor integers: its keys stay");
+    plan.expiry.reset();
+  } else {
+    plan.written[*plan.expiry] = true;
+  }
+  return {};
+}
+
+Status PlanCache::make_document(TablePlan& plan) {
+  if (plan.value || traits_of(target_.type).has_members) return {};
+  std::vector<std::string> missing;
+  auto fields = target_.fields.resolve(*plan.schema, missing);
+  if (!fields) return std::move(fields).error();
+  for (const std::string& name : missing) {
+    warn("target.fields names a column " + name + " that table " + full_name(*plan.schema) +
+         " has not got: it is left out");
+  }
+  plan.document.emplace(plan.schema, target_.json, target_.fields, *fields);
+  std::vector<std::string> names;
+  for (const DocumentField& field : plan.document->fields()) {
+    plan.written[field.column] = true;
+    names.push_back(field.name);
+  }
+  if (target_.type != TargetType::kHash) return {};
+  for (const std::string& name : add_columns(plan.topic, names).names) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) plan.dropped.push_back(name);
+  }
+  return {};
+}
+
+void PlanCache::warn(std::string sentence) {
+  if (warnings_.size() >= kMaxWarnings) return;
+  if (std::find(warnings_.begin(), warnings_.end(), sentence) == warnings_.end())
+    warnings_.push_back(std::move(sentence));
 }
 
 PlanCache::Columns& PlanCache::add_columns(std::string_view topic, const std::vector<std::string>& names) {

@@ -11,57 +11,66 @@
 #include <vector>
 
 #include "event/batch.h"
-#include "format/row_json.h"
-#include "sink/redis/key_template.h"
+#include "sink/redis/document.h"
+#include "sink/redis/target.h"
 
 namespace millrace::redis {
-
-enum class TargetType : std::uint8_t { kJson, kHash };
 
 /// All that is worked out once for the rows of one topic and table version. Immutable.
 struct TablePlan {
   std::string topic;
   TableSchemaPtr schema;
-  std::string error;          ///< not empty: no row of it can be written, and why
-  std::optional<RowKey> key;  ///< unless there is an error
-  std::optional<RowJsonWriter> json;
-  std::vector<std::string> path;  ///< by column: `$["name"]`
-  std::vector<std::string>
-      dropped;  ///< hash fields that an earlier version of the table had and this one has not
+  std::string error;              ///< not empty: no row of it can be written, and why
+  std::optional<RowKey> key;      ///< unless there is an error, as all below
+  std::optional<RowText> member;  ///< of sets
+  std::optional<RowText> value;   ///< of strings that are no documents
+  std::optional<DocumentLayout> document;
+  std::optional<std::uint16_t> score;   ///< column, of sorted sets
+  std::optional<std::uint16_t> expiry;  ///< column
+  /// Hash fields that an earlier version of the table had and this one has not.
+  std::vector<std::string> dropped;
+  std::vector<bool> written;      ///< by column: its value is part of what is written, keys and members aside
+  bool within_table_key = false;  ///< updates that send no old row leave key and member alone
 };
 
-/// Makes plans and keeps them. A plan lives until `clear`; one thread.
+/// Makes plans and keeps them. A plan lives until `clear`; one thread. The target must outlive it.
 class PlanCache {
  public:
-  PlanCache(const KeyTemplate& key_template, TargetType target, const JsonOptions& json)
-      : key_template_(key_template), target_(target), json_(json) {}
+  explicit PlanCache(const Target& target) : target_(target) {}
 
   [[nodiscard]] const TablePlan& plan(std::string_view topic, const TableSchemaPtr& schema);
   /// How the keys of a topic are made under all versions of its table seen so far.
   [[nodiscard]] std::span<const RowKey> keys_of(std::string_view topic) const;
-  /// Columns that a topic's hashes may have as fields, from before; forgets the plans made without them.
+  /// Fields that a topic's hashes may have from before; forgets the plans made without them.
   void know_columns(std::string_view topic, const std::vector<std::string>& names);
-  /// Topics with columns that have been seen since the last call, and the names of all columns of each.
+  /// Topics with fields that have been seen since the last call, and the names of all fields of each.
   [[nodiscard]] std::vector<std::pair<std::string, std::vector<std::string>>> take_new_columns();
   /// The next call answers all topics: what was taken may be lost.
   void repeat_columns();
+  /// Columns that target.fields or target.expire names and a table has not got: sentences, each once.
+  [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
   [[nodiscard]] std::size_t size() const { return plans_.size(); }
   /// Forgets the plans, not which keys belong to which topic.
   void clear() { plans_.clear(); }
 
  private:
-  const KeyTemplate& key_template_;
-  TargetType target_;
-  JsonOptions json_;
-  std::map<std::pair<std::string, const TableSchema*>, std::unique_ptr<TablePlan>> plans_;
-  std::map<std::string, std::string, std::less<>> topic_of_pattern_;
-  std::map<std::string, std::vector<RowKey>, std::less<>> keys_;  // by topic
   struct Columns {
     std::vector<std::string> names;
     bool taken = false;  // by take_new_columns
   };
+  Status make(TablePlan& plan);
+  Status make_key(TablePlan& plan);
+  Status make_texts(TablePlan& plan);
+  Status make_document(TablePlan& plan);
+  void warn(std::string sentence);
   Columns& add_columns(std::string_view topic, const std::vector<std::string>& names);
-  std::map<std::string, Columns, std::less<>> columns_seen_;  // by topic; of hashes only
+
+  const Target& target_;
+  std::map<std::pair<std::string, const TableSchema*>, std::unique_ptr<TablePlan>> plans_;
+  std::map<std::string, std::string, std::less<>> topic_of_pattern_;
+  std::map<std::string, std::vector<RowKey>, std::less<>> keys_;  // by topic
+  std::map<std::string, Columns, std::less<>> columns_seen_;      // by topic; of hashes only
+  std::vector<std::string> warnings_;
 };
 
 }  // namespace millrace::redis

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "event/schema.h"
+
+namespace millrace::redis {
+
+/// Which columns of a row are written, and where in the document: the items of `target.fields`. `*` stands
+/// for all columns that no other item names, `column` for one, `column as name` for one under another name,
+/// `column as place.name` for one in an object of its own, `-column` leaves one out. Names with dots, spaces
+/// or a leading - are written in double quotes. Without items: all columns. Immutable.
+class FieldList {
+ public:
+  /// Every column, as it is.
+  FieldList() = default;
+  /// The error names the item and what is wrong with it. `nested`: names with dots are paths, else they are
+  /// names.
+  [[nodiscard]] static Result<FieldList> parse(const std::vector<std::string>& items, bool nested);
+
+  struct Field {
+    std::uint16_t column = 0;
+    std::vector<std::string> path;  ///< one name; more: in objects
+  };
+  /// The fields of a table version in the order of the items, `*` in the order of the columns. An item whose
+  /// column the table has not got gives no field and is named in `missing`. A reject error when two fields
+  /// would be in each other's way.
+  [[nodiscard]] Result<std::vector<Field>> resolve(const TableSchema& schema,
+                                                   std::vector<std::string>& missing) const;
+  /// Every column under its own name.
+  [[nodiscard]] bool is_whole() const { return items_.empty(); }
+
+ private:
+  struct Item {
+    enum class Kind : std::uint8_t { kAll, kColumn, kWithout };
+    Kind kind = Kind::kColumn;
+    std::string column;
+    std::vector<std::string> path;
+  };
+  static Result<Item> parse_item(std::string_view text, bool nested);
+  std::vector<Item> items_;
+};
+
+}  // namespace millrace::redis

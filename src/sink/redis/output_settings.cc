@@ -1,0 +1,227 @@
+#include "sink/redis/output_settings.h"
+
+#include <algorithm>
+#include <map>
+#include <string_view>
+#include <utility>
+
+#include "base/pattern.h"
+#include "base/text.h"
+
+namespace millrace::redis {
+namespace {
+
+constexpr std::int64_t kMaxExpirySeconds = 10LL * 366 * 86'400;
+
+/// `shop.public.flights` -> `flights`, and with the schema `public.flights`.
+std::string_view behind_dots(std::string_view topic, int dots) {
+  std::size_t at = topic.size();
+  for (; dots > 0 && at != std::string_view::npos; --dots)
+    at = at == 0 ? std::string_view::npos : topic.rfind('.', at - 1);
+  return at == std::string_view::npos ? topic : topic.substr(at + 1);
+}
+
+/// One output's options: its own, or else the sink's.
+class OutputReader {
+ public:
+  OutputReader(const ConnectorConfig& config, std::string name, SettingFaults& faults)
+      : config_(config), prefix_(name.empty() ? "" : "outputs." + name + "."), faults_(faults) {
+    output_.name = std::move(name);
+  }
+
+  Output read(const SinkTopics& topics) {
+    if (!prefix_.empty()) {
+      output_.topics = config_.list(prefix_ + "topics");
+      output_.topic_patterns = config_.list(prefix_ + "topics.regex");
+    }
+    output_.target.type = target_type_of(text("target.type"));
+    read_key(topics);
+    read_forms();
+    read_fields();
+    read_texts();
+    read_expiry();
+    refuse_what_does_not_fit();
+    return std::move(output_);
+  }
+
+ private:
+  /// The option's name as it is in force for this output.
+  [[nodiscard]] std::string option(std::string_view name) const {
+    const std::string own = prefix_ + std::string(name);
+    return config_.has(own) ? own : std::string(name);
+  }
+  [[nodiscard]] const std::string& text(std::string_view name) const { return config_.text(option(name)); }
+  [[nodiscard]] bool has(std::string_view name) const {
+    return config_.has(option(name)) && !text(name).empty();
+  }
+  void fault(std::string_view name, const Error& error) { faults_.add(option(name), error); }
+
+  void read_key(const SinkTopics& topics);
+  void read_forms();
+  void read_fields();
+  void read_texts();
+  void read_expiry();
+  void refuse_what_does_not_fit();
+
+  const ConnectorConfig& config_;
+  std::string prefix_;
+  SettingFaults& faults_;
+  Output output_;
+};
+
+SinkTopics topics_of(const Output& output, const SinkTopics& topics) {
+  if (output.topics.empty() && output.topic_patterns.empty()) return topics;
+  return {output.topics, !output.topic_patterns.empty()};
+}
+
+void OutputReader::read_key(const SinkTopics& topics) {
+  Target& target = output_.target;
+  const TargetTraits& traits = traits_of(target.type);
+  const bool shared = traits.has_members || traits.is_history;
+  if (traits.has_members && !has("target.key")) {
+    return faults_.add(option("target.key"), "target.type: " + std::string(traits.name) + " needs a key",
+                       "write for example target.key: \"flights:by_origin:{origin}\"");
+  }
+  const std::string written = traits.is_history && !has("target.key") ? "{topic}" : text("target.key");
+  auto parsed = KeyTemplate::parse(written, shared ? KeyTemplate::Keys::kShared : KeyTemplate::Keys::kOfRows);
+  if (!parsed) return fault("target.key", parsed.error());
+  target.key_template = std::move(*parsed);
+  const Status apart = check_topics_apart(target.key_template, topics_of(output_, topics));
+  if (!apart) fault("target.key", apart.error());
+}
+
+void OutputReader::read_forms() {
+  Target& target = output_.target;
+  const std::string& times = text("format.time");
+  if (times == "millis") target.json.times = JsonOptions::Times::kMillis;
+  if (times == "micros") target.json.times = JsonOptions::Times::kMicros;
+  if (text("format.decimal") == "number") target.json.decimals = JsonOptions::Decimals::kNumber;
+  target.merge = text("target.update") == "merge";
+  target.max_length = config_.integer(option("target.stream.max.length"));
+}
+
+void OutputReader::read_fields() {
+  auto fields =
+      FieldList::parse(config_.list(option("target.fields")), output_.target.type != TargetType::kHash);
+  if (!fields) return fault("target.fields", fields.error());
+  output_.target.fields = std::move(*fields);
+}
+
+void OutputReader::read_texts() {
+  Target& target = output_.target;
+  for (const auto& [name, to] :
+       {std::pair("target.member", &target.member), std::pair("target.value", &target.value)}) {
+    if (!has(name)) continue;
+    auto parsed = ValueTemplate::parse(text(name));
+    if (parsed) {
+      to->emplace(std::move(*parsed));
+    } else {
+      fault(name, parsed.error());
+    }
+  }
+  target.score = text("target.score");
+}
+
+void OutputReader::read_expiry() {
+  if (!has("target.expire")) return;
+  const std::string& written = text("target.expire");
+  Expiry& expiry = output_.target.expiry;
+  if (written.size() > 2 && written.front() == '{' && written.back() == '}') {
+    expiry.column = written.substr(1, written.size() - 2);
+    return;
+  }
+  const auto seconds = parse_int64(written);
+  if (seconds && *seconds > 0 && *seconds <= kMaxExpirySeconds) {
+    expiry.seconds = *seconds;
+    return;
+  }
+  faults_.add(option("target.expire"), "it is neither a number of seconds nor a column in braces",
+              "write for example target.expire: 3600, or target.expire: \"{expires_at}\"");
+}
+
+/// Options that mean nothing for the target type: written on purpose, so told and not passed over.
+void OutputReader::refuse_what_does_not_fit() {
+  const TargetType type = output_.target.type;
+  const TargetTraits& traits = traits_of(type);
+  const auto refuse_unless = [&](bool fits, std::string_view name, const std::string& of) {
+    if (fits || !config_.has(prefix_ + std::string(name))) return;
+    faults_.add(prefix_ + std::string(name), "it means nothing with target.type: " + std::string(traits.name),
+                "it is for target.type: " + of);
+  };
+  refuse_unless(traits.has_members, "target.member", "set or sorted_set");
+  refuse_unless(type == TargetType::kString, "target.value", "string");
+  refuse_unless(type == TargetType::kSortedSet, "target.score", "sorted_set");
+  refuse_unless(type == TargetType::kStream || output_.target.max_length == 0, "target.stream.max.length",
+                "stream");
+  refuse_unless(type == TargetType::kJson || !output_.target.merge, "target.update", "json");
+  refuse_unless(!traits.has_members && !output_.target.value, "target.fields",
+                "json, hash, stream, or string without target.value");
+  if (type == TargetType::kSortedSet && !has("target.score")) {
+    faults_.add(option("target.score"), "target.type: sorted_set needs the column to sort by",
+                "write for example target.score: delay");
+  }
+}
+
+/// Two outputs that write the same keys would undo each other's work.
+void check_outputs_apart(const ConnectorConfig& config, const std::vector<Output>& outputs,
+                         SettingFaults& faults) {
+  std::map<std::string, const Output*> owners;
+  for (const Output& output : outputs) {
+    const std::string own = "outputs." + output.name + ".target.key";
+    std::string key = config.text(config.has(own) ? own : "target.key");
+    for (const std::string& topic : output.topics) key += '\n' + topic;
+    const auto [owner, added] = owners.emplace(std::move(key), &output);
+    if (added || (owner->second->target.merge && output.target.merge)) continue;
+    faults.add(own, "outputs " + owner->second->name + " and " + output.name + " write the same keys",
+               "give each a target.key of its own, or both target.update: merge");
+  }
+}
+
+}  // namespace
+
+std::string common_prefix(const Output& output, const SinkTopics& topics) {
+  const KeyTemplate& key_template = output.target.key_template;
+  if (!key_template.is_default()) return key_template.literal_prefix();
+  const SinkTopics own = topics_of(output, topics);
+  if (own.by_pattern || own.names.size() != 1) return {};
+  std::string prefix;
+  append_escaped(prefix, behind_dots(own.names.front(), 1), ":");
+  return prefix + ":";
+}
+
+Status check_topics_apart(const KeyTemplate& key_template, const SinkTopics& topics) {
+  if (key_template.has_topic()) return {};
+  const bool table = key_template.has_table();
+  const bool schema = key_template.has_schema();
+  if (topics.by_pattern && !table) {
+    return stop_error("it does not tell the topics of topics.regex apart: their rows would share keys",
+                      "put {table} or {topic} into it");
+  }
+  std::map<std::string_view, std::string_view> owners;
+  for (const std::string& topic : topics.names) {
+    const std::string_view part = !table ? std::string_view() : behind_dots(topic, schema ? 2 : 1);
+    const auto [owner, added] = owners.emplace(part, topic);
+    if (added) continue;
+    return stop_error("it does not tell the topics " + std::string(owner->second) + " and " + topic +
+                          " apart: their rows would share keys",
+                      "put {topic} into it, or give each topic a sink of its own");
+  }
+  return {};
+}
+
+std::vector<Output> read_outputs(const ConnectorConfig& config, const SinkTopics& topics,
+                                 SettingFaults& faults) {
+  std::vector<std::string> names;
+  for (const Setting& setting : config.below("outputs.")) {
+    std::string name = setting.name.substr(0, setting.name.find('.'));
+    if (std::ranges::count(names, name) == 0) names.push_back(std::move(name));
+  }
+  std::vector<Output> outputs;
+  if (names.empty()) names.emplace_back();
+  for (std::string& name : names)
+    outputs.push_back(OutputReader(config, std::move(name), faults).read(topics));
+  if (outputs.size() > 1) check_outputs_apart(config, outputs, faults);
+  return outputs;
+}
+
+}  // namespace millrace::redis

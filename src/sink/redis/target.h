@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "format/row_json.h"
+#include "sink/redis/field_list.h"
+#include "sink/redis/key_template.h"
+#include "sink/redis/value_template.h"
+
+namespace millrace::redis {
+
+enum class TargetType : std::uint8_t { kJson, kHash, kString, kSet, kSortedSet, kStream };
+
+/// What a row becomes under a target type.
+struct TargetTraits {
+  std::string_view name;        ///< of the setting, e.g. `sorted_set`
+  std::string_view redis_type;  ///< what TYPE answers for its keys
+  bool has_fields = false;      ///< columns stand apart: values that were not sent can be kept
+  bool has_members = false;     ///< a row is a member of a key that many share
+  bool is_history = false;      ///< every change is added; nothing is ever removed
+};
+[[nodiscard]] const TargetTraits& traits_of(TargetType type);
+/// The type of that name; there must be one.
+[[nodiscard]] TargetType target_type_of(std::string_view name);
+
+/// When keys go by themselves.
+struct Expiry {
+  std::int64_t seconds = 0;  ///< after the last write of the row; 0: not so
+  std::string column;        ///< or when this column says: a timestamp, or a number of seconds
+};
+
+/// How the rows of some topics stand in Redis. A value.
+struct Target {
+  KeyTemplate key_template;
+  TargetType type = TargetType::kJson;
+  JsonOptions json;
+  std::optional<ValueTemplate> member;  ///< of a set or sorted set; none: the columns of the table's key
+  std::optional<ValueTemplate> value;   ///< of a string; none: the row as a JSON document
+  std::string score;                    ///< column, of a sorted set
+  FieldList fields;
+  bool merge = false;  ///< what else a document has is left there
+  Expiry expiry;
+  std::int64_t max_length = 0;  ///< of a stream; 0: no bound
+};
+
+}  // namespace millrace::redis

@@ -1,0 +1,246 @@
+"""What rows can become in Redis: every target type, several outputs at once, chosen fields, merging, expiry."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import redis
+from test_stream import start
+
+from harness.millrace import Millrace
+from harness.postgres import Database
+from harness.waiting import wait_until
+
+Shop = Callable[..., Millrace]
+
+
+def wait_equal(millrace: Millrace, get: Callable[[], Any], wanted: object) -> None:
+    seen: list[Any] = []
+
+    def same() -> bool:
+        seen[:] = [get()]
+        return bool(seen[0] == wanted)
+
+    wait_until(same, "it is as wanted", 15,
+               context=lambda: f"wanted {wanted}\nseen   {seen}\n{millrace.status()}\n{millrace.tail()}")
+
+
+def output(name: str, **options: str) -> dict[str, str]:
+    return {f"outputs.{name}.{option.replace('__', '.')}": value for option, value in options.items()}
+
+
+def test_one_table_many_outputs(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """The same rows as documents, hashes, strings, members of sets and sorted sets, and a stream; all in step through
+    inserts, updates that move members, deletes, a TRUNCATE, and a kill in between."""
+    database.script("""create table f (id int primary key, origin text, delay int, at timestamptz);
+      alter table f replica identity full;""")
+    outputs = (output("doc", target__type="json", target__key="doc:{id}",
+                      target__fields="id, origin as place.code, delay as place.delay")
+               | output("hash", target__type="hash", target__key="hash:{id}", target__fields="-at")
+               | output("text", target__type="string", target__key="text:{id}", target__value="{origin}/{delay}")
+               | output("set", target__type="set", target__key="by:{lower(origin)}")
+               | output("rank", target__type="sorted_set", target__key="rank:{date(at, %Y)}", target__score="delay")
+               | output("log", target__type="stream", target__key="log:{table}", target__fields="id, delay"))
+    millrace = start(shop("public.f", redis={"topics": "t.public.f"} | outputs))
+    state: dict[int, tuple[str, int | None, str]] = {}
+
+    def expected() -> dict[str, object]:
+        out: dict[str, object] = {}
+        for key, (origin, delay, year) in state.items():
+            out[f"doc:{key}"] = {"id": key, "place": {"code": origin, "delay": delay}}
+            out[f"hash:{key}"] = {"id": str(key), "origin": origin} | ({} if delay is None else {"delay": str(delay)})
+            out[f"text:{key}"] = f"{origin}/{'' if delay is None else delay}"
+            out.setdefault(f"by:{origin.lower()}", set()).add(str(key))  # type: ignore[attr-defined]
+            if delay is not None:
+                out.setdefault(f"rank:{year}", {})[str(key)] = float(delay)  # type: ignore[index]
+        return out
+
+    def found() -> dict[str, object]:
+        out: dict[str, object] = {}
+        for key in client.scan_iter("*"):
+            if key.startswith("doc:"):
+                out[key] = client.json().get(key)
+            elif key.startswith("hash:"):
+                out[key] = client.hgetall(key)
+            elif key.startswith("text:"):
+                out[key] = client.get(key)
+            elif key.startswith("by:"):
+                out[key] = client.smembers(key)
+            elif key.startswith("rank:"):
+                out[key] = dict(client.zrange(key, 0, -1, withscores=True))
+            elif key.startswith(("log:", "millrace:")):
+                continue
+            else:
+                out[key] = client.type(key)
+        return out
+
+    changes = 0
+
+    def change(sql: str, rows: int, **rows_after: object) -> None:
+        nonlocal changes
+        database.script(sql)
+        changes += rows
+
+    change("""insert into f values (1, 'SEA', 5, '2024-03-01'), (2, 'SEA', null, '2024-03-01'), (3, 'JFK', -7, '2025-01-01');
+      """, 3)
+    state |= {1: ("SEA", 5, "2024"), 2: ("SEA", None, "2024"), 3: ("JFK", -7, "2025")}
+    wait_equal(millrace, found, expected())
+    change("update f set origin = 'LAX', delay = 9 where id = 2; update f set at = '2025-06-01' where id = 1;", 2)
+    state |= {2: ("LAX", 9, "2024"), 1: ("SEA", 5, "2025")}
+    wait_equal(millrace, found, expected())
+    change("update f set id = 30 where id = 3; delete from f where id = 1; update f set delay = null where id = 2;", 3)
+    state = {30: ("JFK", -7, "2025"), 2: ("LAX", None, "2024")}
+    wait_equal(millrace, found, expected())
+    millrace.kill()
+    change("update f set delay = 1; insert into f values (4, 'SEA', 2, '2024-01-01');", 3)
+    state = {30: ("JFK", 1, "2025"), 2: ("LAX", 1, "2024"), 4: ("SEA", 2, "2024")}
+    start(millrace)
+    wait_equal(millrace, found, expected())
+    wait_equal(millrace, lambda: client.xlen("log:f"), changes)
+    events = [entry for _, entry in client.xrange("log:f")]
+    assert [event["op"] for event in events] == list("cccuuuduuuc")
+    assert json.loads(events[3]["before"]) == {"id": 2, "delay": None}
+    assert json.loads(events[3]["after"]) == {"id": 2, "delay": 9}
+    assert events[6].keys() == {"op", "topic", "ts_us", "before"}
+    change("truncate f;", 1)
+    state = {}
+    wait_equal(millrace, found, {})
+    wait_equal(millrace, lambda: client.xrevrange("log:f", count=1)[0][1]["op"], "t")
+    assert millrace.status()["cache"]["dead_letters"] == 0
+
+
+def test_a_stream_has_each_change_once(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """Killed after each write, and its position taken back: Redis refuses what it has."""
+    database.script("create table e (id int primary key, v text);")
+    millrace = shop("public.e", redis={"target.type": "stream"})
+    start(millrace)
+    for turn in range(5):
+        database.script(f"insert into e select {turn} * 100 + i, 'v' from generate_series(1, 100) i;")
+        wait_equal(millrace, lambda turn=turn: client.xlen("t.public.e"), (turn + 1) * 100)
+        if turn % 2:
+            millrace.kill()
+            client.hset("millrace:position:cache", "position", "1:0:0")  # says of nothing that it is there
+            start(millrace)
+    database.script("update e set v = 'w' where id = 1;")
+    wait_equal(millrace, lambda: client.xlen("t.public.e"), 501)
+    rows = [json.loads(entry["after"])["id"] for _, entry in client.xrange("t.public.e")]
+    assert rows == sorted(rows[:-1]) + [1]
+    assert millrace.status()["cache"]["dead_letters"] == 0
+
+
+def test_a_stream_of_somebody_else_is_not_mixed_with(shop: Shop, database: Database, client: redis.Redis) -> None:
+    database.script("create table e (id int primary key);")
+    client.xadd("t.public.e", {"not": "ours"})
+    millrace = shop("public.e", redis={"target.type": "stream"}).start()
+    database.script("insert into e values (1);")
+    row = millrace.wait_state("cache", "failed")
+    assert "stream" in str(row)
+    assert client.xlen("t.public.e") == 1
+
+
+def test_a_long_stream_is_cut(shop: Shop, database: Database, client: redis.Redis) -> None:
+    database.script("create table e (id int primary key);")
+    millrace = start(shop("public.e", redis={"target.type": "stream", "target.stream.max.length": 500}))
+    database.script("insert into e select generate_series(1, 5000);")
+    wait_equal(millrace, lambda: json.loads(client.xrevrange("t.public.e", count=1)[0][1]["after"])
+               if client.xlen("t.public.e") else None, {"id": 5000})
+    assert 500 <= client.xlen("t.public.e") < 1000
+
+
+def test_merge_leaves_what_is_not_the_rows(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """Two tables in one document, and what an application put there."""
+    database.script("""create table p (id int primary key, name text, info jsonb);
+      create table q (id int primary key, stock int); alter table p replica identity full;""")
+    outputs = (output("p", topics="t.public.p", target__key="item:{id}", target__update="merge")
+               | output("q", topics="t.public.q", target__key="item:{id}", target__update="merge",
+                        target__fields="stock as supply.stock"))
+    millrace = start(shop("public.p,public.q", redis={"topics": "t.public.p,t.public.q"} | outputs))
+    database.script("insert into p values (1, 'one', '{\"a\": 1}'); insert into q values (1, 5);")
+    get = lambda: client.json().get("item:1")  # noqa: E731
+    wait_equal(millrace, get, {"id": 1, "name": "one", "info": {"a": 1}, "supply": {"stock": 5}})
+    client.json().set("item:1", "$.mine", True)
+    database.script("update p set info = '{\"b\": 2}' where id = 1; update q set stock = null where id = 1;")
+    wait_equal(millrace, get, {"id": 1, "name": "one", "info": {"b": 2}, "supply": {"stock": None}, "mine": True})
+    client.json().set("item:1", "$.name", "changed by hand")
+    database.script("update p set info = null where id = 1;")
+    wait_equal(millrace, get, {"id": 1, "name": "changed by hand", "info": None, "supply": {"stock": None},
+                               "mine": True})
+
+
+def test_untouched_toast_inside_an_object(shop: Shop, database: Database, client: redis.Redis) -> None:
+    database.script("""create table b (id int primary key, v int, big text);
+      alter table b alter big set storage external;""")
+    millrace = start(shop("public.b", redis={"target.fields": "id, v as o.v, big as o.big"}))
+    database.script("insert into b values (1, 1, repeat('x', 5000)); update b set v = 2; update b set id = 2;")
+    wait_equal(millrace, lambda: client.json().get("b:id:2"), {"id": 2, "o": {"v": 2, "big": "x" * 5000}})
+    database.script("update b set v = 3; update b set id = 3, v = 4;")
+    wait_equal(millrace, lambda: client.json().get("b:id:3"), {"id": 3, "o": {"v": 4, "big": "x" * 5000}})
+    assert not client.exists("b:id:2")
+
+
+def test_untouched_toast_in_two_outputs_that_move(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """A key change that carries values only Redis has, in each of the outputs."""
+    database.script("""create table b (id int primary key, big text); alter table b alter big set storage external;""")
+    millrace = start(shop("public.b", redis={"topics": "t.public.b"} | output("one", target__key="one:{id}")
+                          | output("two", target__key="two:{id}", target__type="hash")))
+    database.script("insert into b values (1, repeat('x', 5000));")
+    wait_equal(millrace, lambda: client.hgetall("two:1"), {"id": "1", "big": "x" * 5000})
+    database.script("update b set id = 2;")
+    wait_equal(millrace, lambda: (client.json().get("one:2"), client.hgetall("two:2")),
+               ({"id": 2, "big": "x" * 5000}, {"id": "2", "big": "x" * 5000}))
+    assert not client.exists("one:1", "two:1")
+
+
+def test_keys_expire(shop: Shop, database: Database, client: redis.Redis) -> None:
+    database.script("create table x (id int primary key, till timestamptz, v int);")
+    millrace = start(shop("public.x", redis={"topics": "t.public.x"} | output("row", target__key="row:{id}", target__expire="{till}")
+                          | output("all", target__type="set", target__key="all", target__expire="1000")))
+    database.script("""insert into x values (1, now() + interval '1 hour', 1), (2, null, 1), (3, 'infinity', 1),
+      (4, now() - interval '1 second', 1), (5, now() + interval '2 seconds', 1);""")
+    wait_equal(millrace, lambda: client.smembers("all"), {"1", "2", "3", "4", "5"})
+    assert 3500 < client.ttl("row:1") <= 3600
+    assert [client.ttl(f"row:{key}") for key in (2, 3)] == [-1, -1]
+    assert 900 < client.ttl("all") <= 1000
+    wait_until(lambda: not client.exists("row:4", "row:5"), "they are gone", 15)
+    database.script("update x set till = null where id = 1;")
+    wait_equal(millrace, lambda: client.ttl("row:1"), -1)
+
+
+def test_keys_of_another_type_are_left_alone(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """Whatever the target type: the row is parked and the key stays as it is."""
+    database.script("create table o (id int primary key, n int);")
+    for kind in ("json", "hash", "string", "set", "sorted_set", "stream"):
+        client.flushall()
+        if kind == "set":
+            client.set("x:1", "not ours")
+        else:
+            client.sadd("x:1", "not ours")
+        more = {"target.score": "n"} if kind == "sorted_set" else {}
+        millrace = shop("public.o", redis={"topics": "t.public.o", "target.type": kind, "target.key": "x:{id}"} | more,
+                        postgres={"slot.name": f"o_{kind}", "publication.name": f"o_{kind}"})
+        start(millrace)
+        database.script("delete from o; insert into o values (1, 1), (2, 2);")
+        wait_until(lambda millrace=millrace: millrace.status()["cache"]["dead_letters"] >= 1, f"{kind}: parked", 15,
+                   context=millrace.tail)
+        wait_until(lambda: bool(client.exists("x:2")), f"{kind}: the others go on", 15, context=millrace.tail)
+        database.script("delete from o;")
+        time.sleep(0.3)
+        assert client.type("x:1") == ("string" if kind == "set" else "set"), kind
+        millrace.terminate()
+
+
+def test_settings_that_mean_nothing_are_refused(shop: Shop, database: Database) -> None:
+    for settings, words in (({"target.type": "set"}, ["needs a key"]),
+                            ({"target.type": "sorted_set", "target.key": "a"}, ["target.score", "needs the column"]),
+                            ({"target.member": "{id}"}, ["target.member", "set or sorted_set"]),
+                            ({"target.fields": "a as b c"}, ["target.fields"]),
+                            ({"target.expire": "soon"}, ["target.expire", "seconds"]),
+                            (output("a", target__type="json") | output("b", target__type="hash"),
+                             ["write the same keys"])):
+        done = shop("public.s", redis=settings).check()
+        assert done.returncode == 2
+        for word in words:
+            assert word in done.stdout + done.stderr, f"{settings}: {done.stdout + done.stderr}"
