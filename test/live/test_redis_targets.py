@@ -143,7 +143,7 @@ def test_a_stream_has_each_change_once(shop: Shop, database: Database, client: r
 def test_a_stream_of_somebody_else_is_not_mixed_with(shop: Shop, database: Database, client: redis.Redis) -> None:
     database.script("create table e (id int primary key);")
     client.xadd("t.public.e", {"not": "ours"})
-    millrace = shop("public.e", redis={"target.type": "stream"}).start()
+    millrace = start(shop("public.e", redis={"target.type": "stream"}))
     database.script("insert into e values (1);")
     row = millrace.wait_state("cache", "failed")
     assert "stream" in str(row)

@@ -74,7 +74,6 @@ void CommandWriter::append_expiry(std::string& out, const Item& item, std::uint3
   } else {
     append_command(out, {command, item.key, when});
   }
-  return;
 }
 
 Status CommandWriter::append_entry(std::string& out, const Overlay& overlay, const Overlay::Entry& entry,

@@ -9,18 +9,27 @@
 namespace millrace::redis {
 namespace {
 
-/// Path of a document's member; quotes and backslashes in names are escaped as in JSON.
 std::string json_path(const std::vector<std::string>& names) {
   std::string path = "$";
-  for (const std::string& name : names) {
-    path += '[';
-    append_json_name(path, name);
-    path += ']';
-  }
+  for (const std::string& name : names) path += path_end(name);
   return path;
 }
 
 }  // namespace
+
+std::string path_end(std::string_view name) {
+  std::string out = "[\"";
+  for (const char c : name) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + "\"]";
+}
+
+bool can_be_made(std::string_view name) {
+  return !name.starts_with(' ') && !name.ends_with(' ') &&
+         name.find_first_of("\"\\") == std::string_view::npos;
+}
 
 DocumentLayout::DocumentLayout(TableSchemaPtr schema, const JsonOptions& options, const FieldList& list,
                                std::span<const FieldList::Field> fields)

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -20,6 +21,12 @@ struct DocumentField {
   std::string prefix;   ///< `,"lat":`
   bool nested = false;  ///< lies in an object of the document
 };
+
+/// `["name"]`: a name as the end of a JSON path, as RedisJSON reads it: only \ and " are escaped.
+[[nodiscard]] std::string path_end(std::string_view name);
+/// Whether RedisJSON makes a member of that name when a path says it: it trims names, and leaves escapes in
+/// them.
+[[nodiscard]] bool can_be_made(std::string_view name);
 
 /// How the rows of one table version become JSON documents: fields in order, those of one object together.
 /// Immutable.

@@ -37,8 +37,12 @@ std::string Encoder::not_sent(const Change& change) const {
     text += change.plan->schema->columns[i].name;
     break;
   }
-  return text + ", which target.type: " + std::string(traits_of(target_.type).name) +
-         " cannot keep as it is; ALTER TABLE ... REPLICA IDENTITY FULL makes the source send it";
+  const bool kept = traits_of(target_.type).has_fields;  // it is the key that changes
+  return text +
+         (kept ? ", which cannot be carried into another document"
+               : ", which target.type: " + std::string(traits_of(target_.type).name) +
+                     " cannot keep as it is") +
+         "; ALTER TABLE ... REPLICA IDENTITY FULL makes the source send it";
 }
 
 void Overlay::reject_row(RowId id, std::string_view key, const std::string& error,
@@ -180,6 +184,7 @@ void Encoder::remove(const Id& id, std::uint32_t row, const TablePlan& plan) {
 std::vector<CellRef> Encoder::cells_of(const Overlay::Entry& entry) const {
   const RowCells cells = overlay_.cells(entry);
   std::vector<CellRef> out;
+  out.reserve(cells.size());
   for (std::size_t i = 0; i < cells.size(); ++i) out.push_back({&cells.batch(i), cells[i]});
   return out;
 }
@@ -214,7 +219,11 @@ std::optional<std::string> Encoder::append_id(std::string& out, Id& id, const Ta
   out.clear();
   auto error = plan.key->append(out, batch, cells);
   id.key_size = out.size();
+  if (!error && plan.nest) error = plan.nest->append(out, RowCells(batch, cells));
+  const std::size_t member = out.size();
   if (!error && plan.member) error = plan.member->append(out, RowCells(batch, cells));
+  if (!error && plan.nest && !can_be_made(std::string_view(out).substr(member)))
+    error = "target.member has a quote, a backslash or an outer space, which RedisJSON takes in no path";
   id.text = out;
   return error;
 }
@@ -243,6 +252,12 @@ std::optional<std::string> Encoder::work_out(std::uint32_t row, Change& change) 
   resolve_kept(change);
   auto error = append_id(new_key_, change.id, plan, change.after());
   change.absent = plan.score && change.after()[*plan.score].type == CellType::kNull;
+  if (has_no_parent(plan, change.after())) {
+    change.absent = true;
+    change.id = {};
+    new_key_.clear();
+    error.reset();
+  }
   return r.op == Op::kUpdate ? work_out_old_key(change, std::move(error)) : error;
 }
 
@@ -259,7 +274,16 @@ std::optional<std::string> Encoder::work_out_delete(Change& change) {
   const TableSchema& schema = *change.plan->schema;
   const std::vector<Cell> cells = old_cells(change.cells, schema);
   if (cells.size() != schema.columns.size()) return "the delete was sent without the old row's key";
+  if (has_no_parent(*change.plan, cells)) return std::nullopt;
   return append_id(new_key_, change.id, *change.plan, cells);
+}
+
+/// A row that names no parent is in no document, and that is no fault.
+bool Encoder::has_no_parent(const TablePlan& plan, std::span<const Cell> cells) const {
+  const auto columns = plan.key->columns();
+  return plan.nest && std::any_of(columns.begin(), columns.end(), [cells](std::uint16_t column) {
+           return cells[column].type == CellType::kNull;
+         });
 }
 
 /// `error`: why there is no new key. The old one is worked out all the same: its document must go.
@@ -301,7 +325,7 @@ Encoder::Taken Encoder::add(std::uint32_t row, std::vector<Rejected>& rejected) 
   }
   if (op == Op::kDelete || change.absent) {
     if (!change.old_id.empty()) leave(change.old_id, change);
-    leave(change.id, change);
+    if (!change.id.empty()) leave(change.id, change);
     return Taken::kYes;
   }
   return change.old_id.empty() ? add_change(change, rejected) : add_moved(change, rejected);
@@ -389,7 +413,7 @@ Encoder::Taken Encoder::add_moved(const Change& change, std::vector<Rejected>& r
     const std::int32_t at = find(change.old_id);
     const Overlay::Entry base = at < 0 ? Overlay::Entry{} : overlay_.entries[static_cast<std::size_t>(at)];
     const bool known = at >= 0 && base.action == Overlay::Action::kPut;
-    if (!known && !traits_of(target_.type).has_fields) {
+    if (!known && !target_.can_move()) {
       leave(change.old_id, change);
       reject(change.row, change.id.key(), not_sent(change), rejected);
       return Taken::kYes;

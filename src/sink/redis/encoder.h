@@ -131,6 +131,7 @@ class Encoder {
   std::optional<std::string> append_id(std::string& out, Id& id, const TablePlan& plan,
                                        std::span<const Cell> cells) const;
   std::optional<std::string> work_out(std::uint32_t row, Change& change);
+  bool has_no_parent(const TablePlan& plan, std::span<const Cell> cells) const;
   void resolve_kept(Change& change) const;
   std::optional<std::string> work_out_delete(Change& change);
   std::optional<std::string> work_out_old_key(Change& change, std::optional<std::string> error);

@@ -115,8 +115,9 @@ Result<std::vector<FieldList::Field>> FieldList::resolve(const TableSchema& sche
     return std::any_of(items_.begin(), items_.end(), [&](const Item& item) { return item.column == column; });
   };
   const auto add_rest = [&] {
-    for (std::uint16_t i = 0; i < schema.columns.size(); ++i) {
-      if (!named(schema.columns[i].name)) out.push_back({i, {schema.columns[i].name}});
+    for (std::size_t i = 0; i < schema.columns.size(); ++i) {
+      const std::string& name = schema.columns[i].name;
+      if (!named(name)) out.push_back({static_cast<std::uint16_t>(i), {name}});
     }
   };
   if (is_whole()) add_rest();

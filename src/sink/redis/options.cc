@@ -141,6 +141,17 @@ std::vector<OptionSpec> document_options() {
            "else the document has. NULL is written as null in both. A hash is always merged, its NULLs "
            "removed.",
        .choices = {"replace", "merge"}},
+      {.name = "target.nest",
+       .group = "Target",
+       .doc =
+           "The rows lie in documents of another output, whose key `target.key` makes of their columns: in "
+           "the object of this name (`lines`), each under `target.member`; or in objects of rows that lie "
+           "there (`lines.{line_no}.allocations`). Rows whose parent is not there wait beside it; rows "
+           "whose `target.key` is NULL lie nowhere. Columns of `target.key` and `target.nest` outside the "
+           "table's key need REPLICA IDENTITY FULL."},
+      {.name = "target.nest.in",
+       .group = "Target",
+       .doc = "The output of those documents; by default the only one that writes JSON documents."},
       {.name = "target.expire",
        .group = "Target",
        .doc =

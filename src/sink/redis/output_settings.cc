@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <map>
+#include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -40,6 +42,7 @@ class OutputReader {
     read_fields();
     read_texts();
     read_expiry();
+    read_nest();
     refuse_what_does_not_fit();
     return std::move(output_);
   }
@@ -61,6 +64,7 @@ class OutputReader {
   void read_fields();
   void read_texts();
   void read_expiry();
+  void read_nest();
   void refuse_what_does_not_fit();
 
   const ConnectorConfig& config_;
@@ -139,6 +143,16 @@ void OutputReader::read_expiry() {
               "write for example target.expire: 3600, or target.expire: \"{expires_at}\"");
 }
 
+void OutputReader::read_nest() {
+  if (!has("target.nest")) return;
+  auto path = NestPath::parse(text("target.nest"));
+  if (!path) return fault("target.nest", path.error());
+  output_.target.nest = std::move(*path);
+  if (has("target.key")) return;
+  faults_.add(option("target.key"), "rows in the documents of others need the key of the parent's document",
+              "write for example target.key: \"order:{order_id}\"");
+}
+
 /// Options that mean nothing for the target type: written on purpose, so told and not passed over.
 void OutputReader::refuse_what_does_not_fit() {
   const TargetType type = output_.target.type;
@@ -148,7 +162,14 @@ void OutputReader::refuse_what_does_not_fit() {
     faults_.add(prefix_ + std::string(name), "it means nothing with target.type: " + std::string(traits.name),
                 "it is for target.type: " + of);
   };
-  refuse_unless(traits.has_members, "target.member", "set or sorted_set");
+  const Target& target = output_.target;
+  refuse_unless(traits.has_members || target.nest, "target.member", "set or sorted_set, or for target.nest");
+  refuse_unless(type == TargetType::kJson || !target.nest, "target.nest", "json");
+  refuse_unless(!target.nest, "target.expire", "documents, not for rows in them");
+  if (target.nest && prefix_.empty()) {
+    faults_.add("target.nest", "the documents that the rows lie in are another output's",
+                "write both below outputs");
+  }
   refuse_unless(type == TargetType::kString, "target.value", "string");
   refuse_unless(type == TargetType::kSortedSet, "target.score", "sorted_set");
   refuse_unless(type == TargetType::kStream || output_.target.max_length == 0, "target.stream.max.length",
@@ -170,10 +191,61 @@ void check_outputs_apart(const ConnectorConfig& config, const std::vector<Output
     const std::string own = "outputs." + output.name + ".target.key";
     std::string key = config.text(config.has(own) ? own : "target.key");
     for (const std::string& topic : output.topics) key += '\n' + topic;
+    if (output.target.nest) continue;
     const auto [owner, added] = owners.emplace(std::move(key), &output);
     if (added || (owner->second->target.merge && output.target.merge)) continue;
     faults.add(own, "outputs " + owner->second->name + " and " + output.name + " write the same keys",
                "give each a target.key of its own, or both target.update: merge");
+  }
+}
+
+/// The output in whose documents the rows of `child` lie: named, or the only one there is.
+Output* find_parent(const ConnectorConfig& config, std::vector<Output>& outputs, const Output& child,
+                    SettingFaults& faults) {
+  const std::string option = "outputs." + child.name + ".target.nest.in";
+  const std::string& named = config.text(option);
+  std::vector<Output*> found;
+  for (Output& output : outputs) {
+    const bool holds = output.target.type == TargetType::kJson && !output.target.nest;
+    if (holds && (named.empty() || output.name == named)) found.push_back(&output);
+  }
+  if (found.size() == 1) return found.front();
+  faults.add(option,
+             found.empty() ? "there is no output with JSON documents of that name to put the rows in"
+                           : "there are several outputs with JSON documents",
+             "name the output of the parents' documents");
+  return nullptr;
+}
+
+/// Puts the objects of `child` into the tree of its parent, and into those of rows that lie on the way.
+void add_to_tree(std::vector<NestTree>& tree, std::span<const std::string> names) {
+  auto at = std::ranges::find(tree, names.front(), &NestTree::name);
+  if (at == tree.end()) at = tree.insert(tree.end(), {names.front(), {}});
+  if (names.size() > 1) add_to_tree(at->inside, names.subspan(1));
+}
+
+/// Every output learns which objects in its documents or rows are others'.
+void link_nests(const ConnectorConfig& config, std::vector<Output>& outputs, SettingFaults& faults) {
+  const std::string prefix = "millrace:nest:" + config.connector() + ":";
+  for (const Output& child : outputs) {
+    if (!child.target.nest || child.name.empty()) continue;
+    Output* parent = find_parent(config, outputs, child, faults);
+    if (parent == nullptr) continue;
+    if (parent->target.merge) {
+      faults.add("outputs." + parent->name + ".target.update",
+                 "documents with rows of others in them are replaced",
+                 "leave it out: what lies in a document stays there all the same");
+    }
+    const std::vector<std::string>& names = child.target.nest->names();
+    add_to_tree(parent->target.inside, names);
+    for (Output& other : outputs) {
+      if (!other.target.nest) continue;
+      other.target.waiting_prefix = prefix;
+      const std::vector<std::string>& way = other.target.nest->names();
+      const bool on_the_way = way.size() < names.size() && std::equal(way.begin(), way.end(), names.begin());
+      if (on_the_way) add_to_tree(other.target.inside, std::span(names).subspan(way.size()));
+    }
+    parent->target.waiting_prefix = prefix;
   }
 }
 
@@ -218,9 +290,11 @@ std::vector<Output> read_outputs(const ConnectorConfig& config, const SinkTopics
   }
   std::vector<Output> outputs;
   if (names.empty()) names.emplace_back();
+  outputs.reserve(names.size());
   for (std::string& name : names)
     outputs.push_back(OutputReader(config, std::move(name), faults).read(topics));
   if (outputs.size() > 1) check_outputs_apart(config, outputs, faults);
+  link_nests(config, outputs, faults);
   return outputs;
 }
 

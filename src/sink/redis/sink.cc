@@ -50,7 +50,9 @@ class RedisSink final : public Sink {
   Status move_row(const ReadBatch& rows, std::uint32_t row);
   Status move_in(Lane& lane, std::uint32_t row, const LogPosition& after, bool settles);
   Status truncate(const ReadBatch& rows, std::uint32_t row);
-  Status remove_keys(const RowKey& keys, std::string_view type);
+  Status clear_keys(const TargetWriter& target, const RowKey& keys, std::string_view prefix,
+                    std::string_view type);
+  void send_command(const std::vector<std::string>& command);
   Status drain();
   Status keep_bound();
   void keep_position_if_due();
@@ -137,14 +139,7 @@ void RedisSink::send_columns() {
   for (const auto& lane : lanes_) {
     if (!lane->keeps_columns()) continue;
     for (const auto& [topic, names] : lane->encoder().plans().take_new_columns()) {
-      append_command(client_->out(), columns_command(position_key_, lane->columns_name(topic), names));
-      client_->expect(1);
-      Group group;
-      group.kind = Group::Kind::kCommand;
-      group.on_reply = [](const Reply& reply) {
-        return reply.is_error() ? Status(reply_error("the names of columns", reply.text)) : Status();
-      };
-      pipeline_->push(std::move(group));
+      send_command(columns_command(position_key_, lane->columns_name(topic), names));
     }
   }
 }
@@ -369,42 +364,61 @@ Status RedisSink::move_in(Lane& lane, std::uint32_t row, const LogPosition& afte
   return drain();
 }
 
-/// Removes the keys of the row's topic in portions, between the writes before and after it.
+/// Removes what is under the keys of the row's topic in portions, between the writes before and after it.
 Status RedisSink::truncate(const ReadBatch& rows, std::uint32_t row) {
   std::vector<Rejected> rejected;
-  std::vector<std::pair<RowKey, std::string_view>> keys;
+  std::vector<std::pair<Lane*, RowKey>> keys;
   for (Lane* lane : truncating_) {
-    const std::string_view type = traits_of(lane->target().type).redis_type;
-    for (RowKey& key : lane->encoder().topic_keys(row, rejected)) keys.emplace_back(std::move(key), type);
+    for (RowKey& key : lane->encoder().topic_keys(row, rejected)) keys.emplace_back(lane, std::move(key));
   }
   MILLRACE_TRY(flush(position_at(rows, row), true));
   MILLRACE_TRY(drain());
   rejected_ = std::move(rejected);
-  for (const auto& [key, type] : keys) MILLRACE_TRY(remove_keys(key, type));
+  for (const auto& [lane, key] : keys) {
+    const TargetWriter& target = lane->writer().target();
+    MILLRACE_TRY(clear_keys(target, key, {}, traits_of(lane->target().type).redis_type));
+    if (target.waiting_prefix().empty()) continue;
+    MILLRACE_TRY(clear_keys(target, key, target.waiting_prefix(), "hash"));
+  }
   return {};
 }
 
-Status RedisSink::remove_keys(const RowKey& keys, std::string_view type) {
+/// `prefix`: stands in front of the keys that are looked for.
+Status RedisSink::clear_keys(const TargetWriter& target, const RowKey& keys, std::string_view prefix,
+                             std::string_view type) {
+  const std::string pattern = glob_escaped(prefix) + keys.pattern();
   std::string cursor = "0";
   do {
     MILLRACE_TRY(context_->failpoints.pass("redis.in_truncate"));
     auto found =
-        client_->call({"SCAN", cursor, "MATCH", keys.pattern(), "COUNT", "1000", "TYPE", std::string(type)});
+        client_->call({"SCAN", cursor, "MATCH", pattern, "COUNT", "1000", "TYPE", std::string(type)});
     if (!found) return std::move(found).error();
     if (found->is_error()) return reply_error("SCAN", found->text);
     if (!found->is_array() || found->elements.size() != 2)
       return reconnect_error("Redis answered SCAN with something else");
     cursor = found->elements[0].text;
-    std::vector<std::string> command = {"UNLINK"};
+    std::vector<std::string> own;
     for (const Reply& key : found->elements[1].elements) {
-      if (key.text != position_key_ && keys.matches(key.text)) command.push_back(key.text);
+      const std::string_view name = std::string_view(key.text).substr(prefix.size());
+      if (key.text != position_key_ && keys.matches(name)) own.emplace_back(name);
     }
-    if (command.size() == 1) continue;
-    auto removed = client_->call(command);
-    if (!removed) return std::move(removed).error();
-    if (removed->is_error()) return reply_error("UNLINK", removed->text);
+    if (own.empty()) continue;
+    for (const std::vector<std::string>& command : target.clear(own)) send_command(command);
+    MILLRACE_TRY(drain());
   } while (cursor != "0");
   return {};
+}
+
+/// One by itself, without a position; an error reply ends the connection.
+void RedisSink::send_command(const std::vector<std::string>& command) {
+  append_command(client_->out(), command);
+  client_->expect(1);
+  Group group;
+  group.kind = Group::Kind::kCommand;
+  group.on_reply = [name = command.front()](const Reply& reply) {
+    return reply.is_error() ? Status(reply_error(name, reply.text)) : Status();
+  };
+  pipeline_->push(std::move(group));
 }
 
 void RedisSink::send_position() {

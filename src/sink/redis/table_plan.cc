@@ -9,6 +9,24 @@ constexpr std::size_t kMaxColumnsSeen = 4096;
 constexpr std::size_t kMaxKeysSeen = 64;
 constexpr std::size_t kMaxWarnings = 64;
 
+/// Members that are written by their path, not with a whole document.
+Status check_names(const Target& target, const FieldList::Field& field) {
+  if (target.type != TargetType::kJson || (!target.merge && field.path.size() == 1)) return {};
+  const auto bad = std::find_if_not(field.path.begin(), field.path.end(), can_be_made);
+  if (bad == field.path.end()) return {};
+  return reject_error("a member called " + *bad +
+                          " cannot be written by its path: RedisJSON takes no quotes, "
+                          "backslashes or outer spaces there",
+                      "give it another name in target.fields");
+}
+
+/// An update that sends no old row may have changed a column outside the table's key.
+void keep_within_key(TablePlan& plan, std::span<const std::uint16_t> columns) {
+  const auto& own = plan.schema->key_columns;
+  const auto is_own = [&own](std::uint16_t c) { return std::find(own.begin(), own.end(), c) != own.end(); };
+  if (!std::all_of(columns.begin(), columns.end(), is_own)) plan.within_table_key = false;
+}
+
 bool tells_expiry(CellType type) {
   switch (type) {
     case CellType::kInt64:
@@ -63,14 +81,17 @@ Status PlanCache::make_key(TablePlan& plan) {
 /// Members, values, and the columns of score and expiry.
 Status PlanCache::make_texts(TablePlan& plan) {
   const TableSchema& schema = *plan.schema;
-  if (traits_of(target_.type).has_members) {
+  if (target_.nest) {
+    auto nest = RowNest::make(*target_.nest, plan.topic, schema);
+    if (!nest) return std::move(nest).error();
+    keep_within_key(plan, nest->columns());
+    plan.nest.emplace(std::move(*nest));
+  }
+  if (traits_of(target_.type).has_members || target_.nest) {
     auto member = target_.member ? RowText::make(*target_.member, "target.member", plan.topic, schema)
                                  : RowText::of_key("target.member", schema);
     if (!member) return std::move(member).error();
-    const auto& own = schema.key_columns;
-    for (const std::uint16_t column : member->columns()) {
-      if (std::find(own.begin(), own.end(), column) == own.end()) plan.within_table_key = false;
-    }
+    keep_within_key(plan, member->columns());
     plan.member.emplace(std::move(*member));
   }
   if (target_.value) {
@@ -112,6 +133,7 @@ Status PlanCache::make_document(TablePlan& plan) {
     warn("target.fields names a column " + name + " that table " + full_name(*plan.schema) +
          " has not got: it is left out");
   }
+  for (const FieldList::Field& field : *fields) MILLRACE_TRY(check_names(target_, field));
   plan.document.emplace(plan.schema, target_.json, target_.fields, *fields);
   std::vector<std::string> names;
   for (const DocumentField& field : plan.document->fields()) {

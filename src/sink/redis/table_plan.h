@@ -23,6 +23,7 @@ struct TablePlan {
   std::string error;              ///< not empty: no row of it can be written, and why
   std::optional<RowKey> key;      ///< unless there is an error, as all below
   std::optional<RowText> member;  ///< of sets
+  std::optional<RowNest> nest;    ///< of rows in documents of others: with the member, the place there
   std::optional<RowText> value;   ///< of strings that are no documents
   std::optional<DocumentLayout> document;
   std::optional<std::uint16_t> score;   ///< column, of sorted sets

@@ -4,10 +4,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "format/row_json.h"
 #include "sink/redis/field_list.h"
 #include "sink/redis/key_template.h"
+#include "sink/redis/nest.h"
 #include "sink/redis/value_template.h"
 
 namespace millrace::redis {
@@ -44,6 +46,14 @@ struct Target {
   bool merge = false;  ///< what else a document has is left there
   Expiry expiry;
   std::int64_t max_length = 0;  ///< of a stream; 0: no bound
+  std::optional<NestPath>
+      nest;  ///< the rows lie in the documents of another table, which `key_template` names
+  std::vector<NestTree> inside;  ///< where rows of other tables lie in what this writes
+  std::string waiting_prefix;    ///< of the hashes of rows whose parent is not there, when rows nest
+
+  [[nodiscard]] bool nests() const { return nest || !inside.empty(); }
+  /// Values that were not sent can be kept when a row's key changes.
+  [[nodiscard]] bool can_move() const { return traits_of(type).has_fields && !nests(); }
 };
 
 }  // namespace millrace::redis

@@ -1,5 +1,7 @@
 #include "sink/redis/target_writer.h"
 
+#include <utility>
+
 #include "base/check.h"
 
 namespace millrace::redis {
@@ -7,6 +9,12 @@ namespace millrace::redis {
 Status TargetWriter::move(std::string& /*out*/, const Item& /*item*/, const Move& /*move*/) {
   MILLRACE_CHECK(false);  // the encoder asks for moves of targets with fields only
   return {};
+}
+
+std::vector<std::vector<std::string>> TargetWriter::clear(const std::vector<std::string>& keys) const {
+  std::vector<std::string> command = {"UNLINK"};
+  command.insert(command.end(), keys.begin(), keys.end());
+  return {std::move(command)};
 }
 
 Status TargetWriter::check_size(const TablePlan& plan, std::size_t bytes) const {
@@ -22,6 +30,7 @@ Status TargetWriter::write_document(const Item& item) {
 }
 
 std::unique_ptr<TargetWriter> make_target_writer(const Target& target) {
+  if (target.nests()) return make_nest_writer(target);
   switch (target.type) {
     case TargetType::kJson:
       return make_json_writer(target);

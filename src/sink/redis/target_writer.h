@@ -62,6 +62,12 @@ class TargetWriter {
   /// As `put`, one command, keeping values from another key; only of targets that have fields.
   [[nodiscard]] virtual Status move(std::string& out, const Item& item, const Move& move);
 
+  /// The commands that remove what is under keys of a table whose rows are all gone.
+  [[nodiscard]] virtual std::vector<std::vector<std::string>> clear(
+      const std::vector<std::string>& keys) const;
+  /// Not empty: there may be something to clear under keys that are only there with this in front.
+  [[nodiscard]] virtual std::string_view waiting_prefix() const { return {}; }
+
  protected:
   [[nodiscard]] const std::string& script(std::size_t i) const { return names_[i]; }
   /// Redis ends the connection over a longer one, and would again.
@@ -79,6 +85,7 @@ class TargetWriter {
 [[nodiscard]] std::unique_ptr<TargetWriter> make_target_writer(const Target& target);
 
 [[nodiscard]] std::unique_ptr<TargetWriter> make_json_writer(const Target& target);
+[[nodiscard]] std::unique_ptr<TargetWriter> make_nest_writer(const Target& target);
 [[nodiscard]] std::unique_ptr<TargetWriter> make_hash_writer();
 [[nodiscard]] std::unique_ptr<TargetWriter> make_string_writer();
 [[nodiscard]] std::unique_ptr<TargetWriter> make_set_writer();

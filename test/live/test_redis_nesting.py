@@ -1,0 +1,155 @@
+"""Rows of one table inside the documents of another, whatever the order in which they come and go."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import redis
+from test_redis_targets import output, wait_equal
+from test_stream import start
+
+from harness.millrace import Millrace
+from harness.oracle import documents
+from harness.postgres import Database
+
+Shop = Callable[..., Millrace]
+
+TABLES = """create table o (id int primary key, v text);
+  create table l (no int primary key, o_id int, v text, big text);
+  create table a (l_no int, o_id int, part int, v text, primary key (l_no, part));
+  alter table l alter big set storage external;
+  alter table l replica identity full; alter table a replica identity full;"""
+TOPICS = {"topics": "t.public.o,t.public.l,t.public.a"}
+OUTPUTS = (TOPICS | output("order", topics="t.public.o", target__key="order:{id}")
+           | output("line", topics="t.public.l", target__key="order:{o_id}", target__nest="lines",
+                    target__member="{no}", target__fields="v, big")
+           | output("allocation", topics="t.public.a", target__key="order:{o_id}",
+                    target__nest="lines.{l_no}.parts", target__member="{part}", target__fields="v"))
+
+
+def expected(database: Database) -> dict[str, object]:
+    """What the documents are to be, by the tables."""
+    orders: dict[str, dict[str, object]] = {}
+    with database.connect() as connection:
+        for key, value in connection.execute("select id, v from o"):
+            orders[f"order:{key}"] = {"id": key, "v": value}
+        lines: dict[tuple[int, int], dict[str, object]] = {}
+        for number, order, value, big in connection.execute("select no, o_id, v, big from l where o_id is not null"):
+            lines[order, number] = {"v": value, "big": big}
+            if document := orders.get(f"order:{order}"):
+                document.setdefault("lines", {})[str(number)] = lines[order, number]  # type: ignore[index]
+        for number, order, part, value in connection.execute("select l_no, o_id, part, v from a"):
+            if (line := lines.get((order, number))) is not None:
+                line.setdefault("parts", {})[str(part)] = {"v": value}  # type: ignore[index]
+    return orders
+
+
+def bare(found: dict[str, object]) -> dict[str, object]:
+    """Without objects that have become empty: they stay."""
+    def strip(value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        out = {key: strip(inner) for key, inner in value.items()}
+        return {key: inner for key, inner in out.items() if not (key in ("lines", "parts") and inner == {})}
+
+    return {key: strip(value) for key, value in found.items()}
+
+
+def wait_same(millrace: Millrace, database: Database, client: redis.Redis) -> None:
+    wait_equal(millrace, lambda: bare(documents(client, "order:*")), expected(database))
+
+
+def test_children_come_and_go(shop: Shop, database: Database, client: redis.Redis) -> None:
+    database.script(TABLES)
+    millrace = start(shop("public.o,public.l,public.a", redis=OUTPUTS))
+    for sql in (
+        "insert into a values (7, 1, 1, 'first of all'); insert into l values (7, 1, 'before its parent', 'b');",
+        "insert into o values (1, 'one'), (2, 'two');",
+        "insert into l values (8, 1, 'x', repeat('y', 5000)); insert into a values (8, 1, 1, 'p'), (8, 1, 2, 'q');",
+        "update o set v = 'changed'; update l set v = 'z' where no = 8; update a set v = 'r' where part = 2;",
+        "update l set o_id = 2 where no = 8; update a set o_id = 2 where l_no = 8;",
+        "delete from o where id = 2;",
+        "update l set v = 'changed while waiting', big = 'c' where no = 8; delete from a where l_no = 8 and part = 1;",
+        "insert into o values (2, 'again');",
+        "update o set id = 3 where id = 2;",
+        "update l set o_id = 3 where no = 8; update a set o_id = 3 where l_no = 8;",
+        "update l set o_id = null where no = 7;",
+        "update l set o_id = 1 where no = 7;",
+        "delete from l where no = 8;",
+        "insert into l values (8, 3, 'back', null);",
+        "truncate a;",
+        "insert into a values (8, 3, 5, 'after');",
+        "truncate l, a;",
+        "truncate o;",
+        "insert into o values (1, 'anew'); insert into l values (7, 1, 'anew', null);",
+    ):
+        database.script(sql)
+        wait_same(millrace, database, client)
+    assert millrace.status()["cache"]["dead_letters"] == 0
+
+
+def test_a_parent_truncated_leaves_its_children_waiting(shop: Shop, database: Database, client: redis.Redis) -> None:
+    database.script(TABLES)
+    millrace = start(shop("public.o,public.l,public.a", redis=OUTPUTS))
+    database.script("""insert into o values (1, 'one'); insert into l values (7, 1, 'x', 'y');
+      insert into a values (7, 1, 1, 'p');""")
+    wait_same(millrace, database, client)
+    database.script("truncate o;")
+    wait_same(millrace, database, client)
+    database.script("insert into o values (1, 'again');")
+    wait_same(millrace, database, client)
+
+
+def test_odd_names(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """Names that paths and Lua treat in ways of their own; what RedisJSON cannot say in a path is parked."""
+    database.script("""create table o (id text primary key); create table l (k text primary key, o_id text, v int);
+      alter table l replica identity full;""")
+    millrace = start(shop("public.o,public.l", redis={"topics": "t.public.o,t.public.l"}
+                          | output("o", topics="t.public.o", target__key="o:{id}")
+                          | output("l", topics="t.public.l", target__key="o:{o_id}", target__nest="l%*'[",
+                                   target__fields="v")))
+    names = ["a/b", "it's", "a.b", "[0]", "*", "ünï", "new\nline", "tab\t", "", "%z", "$"]
+    with database.connect() as connection:
+        for number, name in enumerate([*names, 'a"b', "a\\b", " "]):
+            connection.execute("insert into l values (%s, 'x:%%', %s)", (name, number))
+        connection.execute("insert into o values ('x:%')")
+        connection.execute("update l set v = v + 1")
+    wanted = {name: {"v": number + 1} for number, name in enumerate(names)}
+    wait_equal(millrace, lambda: documents(client, "o:*"), {"o:x:%": {"id": "x:%", "l%*'[": wanted}})
+    wait_equal(millrace, lambda: millrace.status()["cache"]["dead_letters"], 6)
+    database.script("delete from o; delete from l where v % 2 = 0; insert into o values ('x:%');")
+    wanted = {name: value for name, value in wanted.items() if value["v"] % 2}
+    wait_equal(millrace, lambda: documents(client, "o:*"), {"o:x:%": {"id": "x:%", "l%*'[": wanted}})
+    database.script("truncate l;")
+    wait_equal(millrace, lambda: documents(client, "o:*"), {"o:x:%": {"id": "x:%"}})
+
+
+def test_random_changes_and_kills(shop: Shop, database: Database, client: redis.Redis) -> None:
+    database.script(TABLES)
+    millrace = start(shop("public.o,public.l,public.a", redis=OUTPUTS, more={"runtime.batch.rows": 16}))
+    random_one = random.Random(7)
+    for turn in range(6):
+        with database.connect(autocommit=False) as connection:
+            for _ in range(120):
+                order, line, part = random_one.randint(1, 6), random_one.randint(1, 9), random_one.randint(1, 3)
+                connection.execute(random_one.choice([
+                    f"insert into o values ({order}, 'o') on conflict (id) do update set v = o.v || 'x'",
+                    f"delete from o where id = {order}",
+                    f"insert into l values ({line}, {order}, 'l', repeat('b', 4000)) on conflict (no) do nothing",
+                    f"update l set v = v || 'y' where no = {line}",
+                    f"delete from l where no = {line}",
+                    f"update l set o_id = {order} where no = {line}",
+                    f"insert into a select no, o_id, {part}, 'a' from l where no = {line} and o_id is not null "
+                    "on conflict (l_no, part) do update set v = a.v || 'z'",
+                    f"delete from a where l_no = {line} and part = {part}",
+                    f"update a set o_id = l.o_id from l where l.no = a.l_no and l.no = {line} and l.o_id is not null",
+                ]))
+                if random_one.random() < 0.2:
+                    connection.commit()
+            connection.commit()
+        if turn % 2:
+            millrace.kill()
+            start(millrace)
+    wait_same(millrace, database, client)
+    assert millrace.status()["cache"]["dead_letters"] == 0
