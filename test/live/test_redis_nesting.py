@@ -42,7 +42,7 @@ def expected(database: Database) -> dict[str, object]:
         for number, order, part, value in connection.execute("select l_no, o_id, part, v from a"):
             if (line := lines.get((order, number))) is not None:
                 line.setdefault("parts", {})[str(part)] = {"v": value}  # type: ignore[index]
-    return orders
+    return dict(orders)
 
 
 def bare(found: dict[str, object]) -> dict[str, object]:
