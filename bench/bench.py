@@ -8,12 +8,13 @@ import sys
 NAMES = {
     "drain": "backlog drain to the durable log, beside pg_recvlogical",
     "redis": "log to Redis JSON documents, beside a pipelined client",
+    "targets": "a mix of changes to documents and hashes, beside a pipelined client and a Python consumer",
     "clients": "hiredis beside our own Redis client: rate and CPU",
     "latency": "commit to document readable in Redis, beside a bare replication reader",
     "idle": "memory and CPU of one source and one sink with nothing to do",
     "build": "time of a clean build and of the quick tests",
 }
-MODULES = {"redis": "redis_sink", "clients": "redis_clients", "build": "build_time"}
+MODULES = {"redis": "redis_sink", "targets": "redis_targets", "clients": "redis_clients", "build": "build_time"}
 
 
 def main() -> int:
