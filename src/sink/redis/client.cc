@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "sink/redis/sentinel.h"
 #include "sink/redis/stream.h"
 
 namespace millrace::redis {
@@ -59,7 +60,8 @@ Error reply_error(std::string_view what, std::string_view error) {
                 "raise maxmemory, or remove keys; nothing is lost meanwhile");
   }
   if (code == "READONLY") {
-    return with(Next::kRetry, "it is a read-only replica (READONLY)", "point redis.uri at the primary");
+    return with(Next::kRetry, "it is a read-only replica (READONLY)",
+                "point redis.uri at the primary, or name its sentinels in redis.sentinel.nodes");
   }
   if (code == "LOADING") return with(Next::kRetry, "it is still loading its data (LOADING)", "");
   if (code == "MASTERDOWN") return with(Next::kRetry, "it is a replica without a primary (MASTERDOWN)", "");
@@ -107,9 +109,17 @@ Client::~Client() = default;
 
 Result<std::unique_ptr<Client>> Client::connect(const ClientOptions& options, Clock& clock,
                                                 const std::stop_token& stop) {
+  ClientOptions at = options;
+  const bool by_sentinel = !options.sentinel.master.empty();
+  if (by_sentinel) {
+    auto primary = find_primary(options, clock, stop);
+    if (!primary) return std::move(primary).error();
+    at.uri = std::move(*primary);
+  }
   // The constructor is private: no make_unique.
-  std::unique_ptr<Client> client(new Client(options, clock, stop));
-  MILLRACE_TRY(client->open(options));
+  std::unique_ptr<Client> client(new Client(at, clock, stop));
+  MILLRACE_TRY(client->open(at));
+  if (by_sentinel) MILLRACE_TRY(check_primary(*client));
   return client;
 }
 

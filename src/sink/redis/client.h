@@ -15,8 +15,17 @@
 
 namespace millrace::redis {
 
+/// Sentinels that know where the primary is.
+struct SentinelOptions {
+  std::string master;  ///< the name they know it by; empty: there are none, the server is where the URI says
+  std::vector<Uri> nodes;  ///< host and port of each
+  std::string username;
+  std::string password;
+};
+
 struct ClientOptions {
-  Uri uri;
+  Uri uri;  ///< with sentinels: login, database and TLS only
+  SentinelOptions sentinel;
   std::string ca_file;    ///< TLS: certificates to trust; empty: the system's
   std::string cert_file;  ///< TLS: our own certificate and its key, both or none
   std::string key_file;
@@ -31,8 +40,8 @@ class Stream;
 /// `exchange` and `call`, and there no longer than said. Owned by one thread; the clock outlives it.
 class Client {
  public:
-  /// Connects, does TLS, AUTH and SELECT. A wrong password is a stop error, a server that is away or busy a
-  /// retry.
+  /// Connects, does TLS, AUTH and SELECT; with sentinels to the server that they call primary and that says
+  /// so itself. A wrong password is a stop error, a server that is away or busy a retry.
   [[nodiscard]] static Result<std::unique_ptr<Client>> connect(const ClientOptions& options, Clock& clock,
                                                                const std::stop_token& stop);
   ~Client();

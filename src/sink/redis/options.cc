@@ -61,6 +61,42 @@ std::vector<OptionSpec> connection_options() {
   };
 }
 
+std::vector<OptionSpec> replica_options() {
+  return {
+      {.name = "redis.sentinel.nodes",
+       .type = kList,
+       .group = "Replicas",
+       .doc = "Sentinels to ask for the primary, `host:port` each, 26379 by default; `redis.uri` then gives "
+              "login, database and TLS only. After a failover the sink goes on at the new primary, from the "
+              "position that is there."},
+      {.name = "redis.sentinel.master.name",
+       .group = "Replicas",
+       .doc = "Name by which the sentinels know the primary."},
+      {.name = "redis.sentinel.username", .group = "Replicas", .doc = "User to log in as at the sentinels."},
+      {.name = "redis.sentinel.password",
+       .type = kSecret,
+       .group = "Replicas",
+       .doc = "Password to log in with at the sentinels."},
+      {.name = "redis.wait.replicas",
+       .type = kInteger,
+       .default_value = "0",
+       .group = "Replicas",
+       .doc =
+           "Replicas that must have received a write before it counts as done (WAIT). With fewer, the sink "
+           "waits and says so. A failover to one of them then loses nothing that was settled.",
+       .minimum = 0,
+       .maximum = 100},
+      {.name = "redis.wait.timeout.ms",
+       .type = kInteger,
+       .default_value = "1000",
+       .importance = kLow,
+       .group = "Replicas",
+       .doc = "How long to wait for them before the sink tries again.",
+       .minimum = 10,
+       .maximum = 600'000},
+  };
+}
+
 std::vector<OptionSpec> tls_options() {
   return {
       {.name = "redis.cacert",
@@ -276,8 +312,8 @@ std::vector<OptionSpec> tuning_options() {
 std::vector<OptionSpec> make_options() {
   std::vector<OptionSpec> out;
   for (std::vector<OptionSpec> group :
-       {topic_options(), connection_options(), tls_options(), key_options(), document_options(),
-        form_options(), output_options(), index_options(), tuning_options()}) {
+       {topic_options(), connection_options(), tls_options(), replica_options(), key_options(),
+        document_options(), form_options(), output_options(), index_options(), tuning_options()}) {
     std::move(group.begin(), group.end(), std::back_inserter(out));
   }
   return out;

@@ -5,6 +5,8 @@
 #include <set>
 #include <utility>
 
+#include "sink/redis/sentinel.h"
+
 namespace millrace::redis {
 namespace {
 
@@ -44,6 +46,25 @@ std::vector<IndexDefinition> read_indexes(const ConnectorConfig& config, TargetT
   return indexes;
 }
 
+void read_sentinel(const ConnectorConfig& config, ClientOptions& out, SettingFaults& faults) {
+  SentinelOptions& sentinel = out.sentinel;
+  sentinel.master = config.text("redis.sentinel.master.name");
+  sentinel.username = config.text("redis.sentinel.username");
+  sentinel.password = config.text("redis.sentinel.password");
+  for (const std::string& node : config.list("redis.sentinel.nodes")) {
+    auto uri = parse_sentinel(node);
+    if (uri) {
+      sentinel.nodes.push_back(std::move(*uri));
+    } else {
+      faults.add("redis.sentinel.nodes", uri.error());
+    }
+  }
+  if (sentinel.master.empty() == sentinel.nodes.empty()) return;
+  faults.add(sentinel.master.empty() ? "redis.sentinel.master.name" : "redis.sentinel.nodes",
+             "redis.sentinel.nodes and redis.sentinel.master.name belong together: one of them is missing",
+             "set both or none");
+}
+
 ClientOptions read_client(const ConnectorConfig& config, SettingFaults& faults) {
   ClientOptions out;
   if (auto uri = parse_uri(config.text("redis.uri")); uri) {
@@ -61,6 +82,7 @@ ClientOptions read_client(const ConnectorConfig& config, SettingFaults& faults) 
                "redis.key.cert and redis.key.file belong together: one of them is missing",
                "set both or none");
   }
+  read_sentinel(config, out, faults);
   out.verify = !config.boolean("redis.insecure");
   out.connect_timeout_ms = config.integer("redis.connection.timeout.ms");
   out.reply_timeout_ms = config.integer("redis.socket.timeout.ms");
@@ -84,6 +106,13 @@ Settings read_settings(const ConnectorConfig& config, SettingFaults& faults) {
   out.outputs = read_outputs(config, out.topics, faults);
   out.batch_commands = static_cast<std::size_t>(config.integer("redis.batch.size"));
   out.in_flight_bytes = static_cast<std::size_t>(config.integer("redis.in.flight.bytes"));
+  out.wait_replicas = config.integer("redis.wait.replicas");
+  out.wait_timeout_ms = config.integer("redis.wait.timeout.ms");
+  if (out.wait_replicas > 0 && out.wait_timeout_ms >= out.client.reply_timeout_ms) {
+    faults.add("redis.wait.timeout.ms",
+               "it must be less than redis.socket.timeout.ms, after which Redis counts as gone",
+               "make it shorter, or redis.socket.timeout.ms longer");
+  }
   out.index_poll_ms = config.integer("redis.index.poll.ms");
   const Output& first = out.outputs.front();
   out.indexes = read_indexes(config, first.target.type, common_prefix(first, out.topics), faults);

@@ -23,6 +23,8 @@ struct Settings {
   std::size_t batch_commands = 256;
   std::size_t in_flight_bytes = 2U << 20U;
   std::int64_t index_poll_ms = 5'000;
+  std::int64_t wait_replicas = 0;  ///< that must have a write before it counts as done
+  std::int64_t wait_timeout_ms = 1'000;
 };
 
 /// What is wrong is added to `faults`; the settings are then of no use.

@@ -54,6 +54,7 @@ class RedisSink final : public Sink {
                     std::string_view type);
   void send_command(const std::vector<std::string>& command);
   Status drain();
+  Group wait_for_replicas(Group& group);
   Status keep_bound();
   void keep_position_if_due();
   void send_position();
@@ -305,11 +306,32 @@ Status RedisSink::send_group(Group group, std::size_t start) {
   }
   group.bytes = client_->out().size() - start;
   const bool sends = group.kind != Group::Kind::kNothing;
+  std::optional<Group> wait;
+  if (sends && settings_.wait_replicas > 0 && group.after) wait = wait_for_replicas(group);
   pipeline_->push(std::move(group));
+  if (wait) pipeline_->push(std::move(*wait));
   if (!sends) return {};
   MILLRACE_TRY(client_->send());
   MILLRACE_TRY(context_->failpoints.pass("redis.after_write"));
   return keep_bound();
+}
+
+/// What `group` settles is settled by its replicas' word instead.
+Group RedisSink::wait_for_replicas(Group& group) {
+  const std::string wanted = std::to_string(settings_.wait_replicas);
+  append_command(client_->out(), {"WAIT", wanted, std::to_string(settings_.wait_timeout_ms)});
+  client_->expect(1);
+  Group wait;
+  wait.kind = Group::Kind::kCommand;
+  wait.after = std::exchange(group.after, std::nullopt);
+  wait.on_reply = [this, wanted](const Reply& reply) {
+    if (reply.is_error()) return Status(reply_error("WAIT", reply.text));
+    if (reply.as_integer() >= settings_.wait_replicas) return Status();
+    return Status(retry_error(
+        "a write has reached " + reply.as_text() + " replicas of the " + wanted + " it is to reach",
+        "see INFO replication; redis.wait.replicas says how many"));
+  };
+  return wait;
 }
 
 /// Waits while more is in flight than allowed; not once a stop has been asked for.
