@@ -69,7 +69,8 @@ def test_a_write_waits_for_its_replica(make: MakeMillrace, database: Database,
     primary, replica = pair
     database.script("create table s (id int primary key, v text);")
     millrace = start(make({"source": database.settings("public.s"),
-                           "cache": redis_settings(primary.uri, redis__wait__replicas=1, redis__wait__timeout__ms=300)}))
+                           "cache": redis_settings(primary.uri, redis__wait__replicas=1,
+                                                   redis__wait__timeout__ms=300)}))
     database.script("insert into s values (1, 'one');")
     wait_until(lambda: bool(replica.client().exists("s:id:1")), "it is at the replica", 15)
     wait_until(lambda: millrace.status()["cache"]["lag_bytes"] == 0, "it is settled", 15, context=millrace.tail)
@@ -87,8 +88,8 @@ def test_a_write_waits_for_its_replica(make: MakeMillrace, database: Database,
 @pytest.mark.parametrize("waits", [0, 1])
 def test_failover_in_the_middle_of_a_batch(make: MakeMillrace, database: Database, tmp_path: Path, waits: int,
                                            pair: tuple[RedisServer, RedisServer]) -> None:
-    """The primary is killed under load. The replica has a prefix of what was written, its position with it, and the sink
-    goes on from there."""
+    """The primary is killed under load. The replica has a prefix of what was written, its position with it, and the
+    sink goes on from there."""
     primary, replica = pair
     database.script(SCHEMA)
     load = Load(database.connect, seed=11 + waits)
@@ -100,7 +101,8 @@ def test_failover_in_the_middle_of_a_batch(make: MakeMillrace, database: Databas
     load.run(50)
     if waits:  # with one server left there is nobody to wait for
         millrace.terminate()
-        millrace.connectors = {**millrace.connectors, "cache": {**millrace.connectors["cache"], "redis.wait.replicas": 0}}
+        alone = {**millrace.connectors["cache"], "redis.wait.replicas": 0}
+        millrace.connectors = {**millrace.connectors, "cache": alone}
         start(millrace)
     load.run(50)
     primary.kill()
