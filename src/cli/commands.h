@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/logging.h"
 #include "cli/console.h"
@@ -29,6 +30,20 @@ struct CheckOptions {
   bool json = false;
 };
 [[nodiscard]] ExitCode check_command(const CheckOptions& options, Specs specs, Console& console);
+
+struct VerifyCommandOptions {
+  std::string file;
+  std::vector<std::string> sinks;   ///< none: all
+  std::vector<std::string> tables;  ///< none: all
+  std::vector<std::string> repair;  ///< missing, different, extra
+  std::int64_t rows_per_second = 0;
+  std::int64_t settle_ms = 10'000;
+  std::uint64_t chunk_rows = 5'000;
+  std::uint64_t max_differences = 1'000;
+  bool json = false;
+};
+/// Compares what the sinks' targets hold with the sources' tables.
+[[nodiscard]] ExitCode verify_command(const VerifyCommandOptions& options, Specs specs, Console& console);
 
 struct StatusOptions {
   RemoteOptions remote;

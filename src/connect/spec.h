@@ -14,6 +14,7 @@
 #include "connect/setting_faults.h"
 #include "connect/sink.h"
 #include "connect/source.h"
+#include "connect/verify.h"
 
 namespace millrace {
 
@@ -51,6 +52,9 @@ struct ConnectorSpec {
   Result<std::unique_ptr<Source>> (*make_source)(const ConnectorConfig&) = nullptr;
   /// Sinks only.
   Result<std::unique_ptr<Sink>> (*make_sink)(const ConnectorConfig&) = nullptr;
+  /// Of sources and of sinks, for `millrace verify`; null: it cannot be verified.
+  Result<std::unique_ptr<TableScanner>> (*make_scanner)(const ConnectorConfig&) = nullptr;
+  Result<std::unique_ptr<TargetVerifier>> (*make_verifier)(const ConnectorConfig&) = nullptr;
   /// Looks at the other side without changing anything. Never throws, bounded in time (10 s).
   std::vector<Finding> (*check)(const ConnectorConfig&) = nullptr;
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/text.h"
+
 namespace millrace::redis {
 namespace {
 
@@ -46,6 +48,20 @@ bool is_escaped(std::string_view text) {
     if (code.size() < 2 || code.find_first_not_of("0123456789ABCDEF") != std::string_view::npos) return false;
   }
   return true;
+}
+
+/// %XX to characters; each % begins an escape.
+std::string unescaped(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      out += text[i];
+      continue;
+    }
+    out += static_cast<char>(parse_hex(text.substr(i + 1, 2)).value_or(0));
+    i += 2;
+  }
+  return out;
 }
 
 }  // namespace
@@ -215,6 +231,19 @@ bool RowKey::matches(std::string_view key) const {
     key.remove_prefix(value.size());
   }
   return key == text_;
+}
+
+std::optional<std::vector<std::string>> RowKey::values_of(std::string_view key) const {
+  if (!is_one_to_one() || !matches(key)) return std::nullopt;
+  std::vector<std::string> out;
+  for (const Part& part : parts_) {
+    key.remove_prefix(part.text.size());
+    const std::size_t size =
+        part.escape ? std::min(key.size(), key.find_first_of(escaped_)) : key.size() - text_.size();
+    out.push_back(part.escape ? unescaped(key.substr(0, size)) : std::string(key.substr(0, size)));
+    key.remove_prefix(size);
+  }
+  return out;
 }
 
 bool RowKey::is_one_to_one() const {

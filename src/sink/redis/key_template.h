@@ -72,6 +72,9 @@ class RowKey {
   /// True when some row of this table version may have `key`, by the texts, the escapes and the columns'
   /// types. Certain unless the last column is text that is written as it is.
   [[nodiscard]] bool matches(std::string_view key) const;
+  /// The values that make `key`, one a column of `columns()`, as plain text; nothing when it is none of this
+  /// topic's, or the template has functions.
+  [[nodiscard]] std::optional<std::vector<std::string>> values_of(std::string_view key) const;
   /// Rows that differ in the columns have different keys: no function in the template takes a difference
   /// away.
   [[nodiscard]] bool is_one_to_one() const;

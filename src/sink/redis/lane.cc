@@ -24,8 +24,12 @@ void Lane::begin(const ReadBatch& rows, bool replayed) {
   batch_ = rows.batch.get();
   if (topics_.empty() && patterns_.empty()) return;
   takes_.clear();
-  for (const std::string_view topic : batch_->topics())
-    takes_.push_back(std::ranges::count(topics_, topic) > 0 || patterns_.matches(topic));
+  for (const std::string_view topic : batch_->topics()) takes_.push_back(takes_topic(topic));
+}
+
+bool Lane::takes_topic(std::string_view topic) const {
+  if (topics_.empty() && patterns_.empty()) return true;
+  return std::ranges::count(topics_, topic) > 0 || patterns_.matches(topic);
 }
 
 std::string Lane::columns_name(std::string_view topic) const {

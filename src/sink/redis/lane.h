@@ -26,6 +26,9 @@ class Lane {
     return takes_.empty() || takes_[batch_->records()[row].topic];
   }
 
+  [[nodiscard]] bool takes_topic(std::string_view topic) const;
+  [[nodiscard]] const std::string& name() const { return name_; }
+
   [[nodiscard]] Encoder& encoder() { return encoder_; }
   [[nodiscard]] CommandWriter& writer() { return writer_; }
   [[nodiscard]] const Target& target() const { return encoder_.target(); }

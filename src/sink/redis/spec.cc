@@ -4,6 +4,7 @@
 #include "sink/redis/options.h"
 #include "sink/redis/settings.h"
 #include "sink/redis/sink.h"
+#include "sink/redis/verifier.h"
 
 namespace millrace::redis {
 namespace {
@@ -12,6 +13,12 @@ Result<std::unique_ptr<Sink>> make_sink(const ConnectorConfig& config) {
   auto settings = read_settings(config);
   if (!settings) return std::move(settings).error();
   return make_redis_sink(std::move(*settings));
+}
+
+Result<std::unique_ptr<TargetVerifier>> make_verifier(const ConnectorConfig& config) {
+  auto settings = read_settings(config);
+  if (!settings) return std::move(settings).error();
+  return make_redis_verifier(std::move(*settings));
 }
 
 void validate(const ConnectorConfig& config, SettingFaults& faults) {
@@ -28,6 +35,7 @@ const ConnectorSpec& redis_spec() {
       .options = redis_options(),
       .validate = validate,
       .make_sink = make_sink,
+      .make_verifier = make_verifier,
       .check = check};
   return spec;
 }

@@ -82,6 +82,9 @@ class TargetWriter {
   std::size_t max_value_bytes_ = kDefaultMaxValueBytes;
 };
 
+/// Appends a number as ZADD takes it; times are milliseconds. False: the value is none.
+[[nodiscard]] bool append_score(std::string& out, const Batch& batch, const Cell& cell);
+
 [[nodiscard]] std::unique_ptr<TargetWriter> make_target_writer(const Target& target);
 
 [[nodiscard]] std::unique_ptr<TargetWriter> make_json_writer(const Target& target);

@@ -48,7 +48,27 @@ class SetWriter final : public TargetWriter {
   }
 };
 
-/// A number as ZADD takes it; times are milliseconds. False: it has none.
+class SortedSetWriter final : public TargetWriter {
+ public:
+  Status put(std::string& out, const Item& item, std::uint32_t& commands) override {
+    ++commands;
+    const std::uint16_t column = *item.plan.score;
+    document_.clear();
+    if (!append_score(document_, item.cells.batch(column), item.cells[column])) {
+      return reject_error("column " + item.plan.schema->columns[column].name + " of table " +
+                              full_name(*item.plan.schema) + " holds a value that is no number to sort by",
+                          "let target.score name a column of numbers or times");
+    }
+    append_command(out, {"ZADD", item.key, document_, item.member});
+    return {};
+  }
+  void remove(std::string& out, const Item& item) override {
+    append_command(out, {"ZREM", item.key, item.member});
+  }
+};
+
+}  // namespace
+
 bool append_score(std::string& out, const Batch& batch, const Cell& cell) {
   const auto time = [&](std::int64_t micros_each) {
     const auto value = static_cast<std::int64_t>(cell.word);
@@ -98,27 +118,6 @@ bool append_score(std::string& out, const Batch& batch, const Cell& cell) {
       return false;
   }
 }
-
-class SortedSetWriter final : public TargetWriter {
- public:
-  Status put(std::string& out, const Item& item, std::uint32_t& commands) override {
-    ++commands;
-    const std::uint16_t column = *item.plan.score;
-    document_.clear();
-    if (!append_score(document_, item.cells.batch(column), item.cells[column])) {
-      return reject_error("column " + item.plan.schema->columns[column].name + " of table " +
-                              full_name(*item.plan.schema) + " holds a value that is no number to sort by",
-                          "let target.score name a column of numbers or times");
-    }
-    append_command(out, {"ZADD", item.key, document_, item.member});
-    return {};
-  }
-  void remove(std::string& out, const Item& item) override {
-    append_command(out, {"ZREM", item.key, item.member});
-  }
-};
-
-}  // namespace
 
 std::unique_ptr<TargetWriter> make_string_writer() { return std::make_unique<StringWriter>(); }
 std::unique_ptr<TargetWriter> make_set_writer() { return std::make_unique<SetWriter>(); }

@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -11,10 +10,9 @@
 #include "connect/task_context.h"
 #include "source/postgres/catalog.h"
 #include "source/postgres/client.h"
-#include "source/postgres/copy_text.h"
 #include "source/postgres/options.h"
 #include "source/postgres/position.h"
-#include "source/postgres/values.h"
+#include "source/postgres/table_rows.h"
 
 namespace millrace::postgres {
 
@@ -51,25 +49,13 @@ class TableSnapshot final : public Snapshotter {
  private:
   struct Active {
     std::string chunk;
-    TablePtr table;
-    std::uint64_t rows = 0;
-    std::set<std::size_t> told;  // columns with values that did not parse
-  };
-  struct Source {
-    std::string chunk;
-    std::string schema;
-    std::string table;
-    std::uint32_t oid = 0;
-    bool partitioned = false;
-    char identity = 'd';
-    std::string row_filter;
+    TableRows rows;
   };
 
-  [[nodiscard]] Status start(const Source& source);
-  [[nodiscard]] Status lock(const Source& source);
-  [[nodiscard]] Error explain(const Source& source, Error error) const;
+  [[nodiscard]] Status start(const PublishedTable& source);
+  [[nodiscard]] Status lock(const PublishedTable& source);
+  [[nodiscard]] Error explain(const PublishedTable& source, Error error) const;
   [[nodiscard]] Result<bool> pump(BatchBuilder& out, std::int64_t until_us);
-  void tell_unparsed(const Table& table, std::size_t column);
   [[nodiscard]] Status put_row(std::string_view line, BatchBuilder& out);
 
   Connection& connection_;
@@ -78,10 +64,8 @@ class TableSnapshot final : public Snapshotter {
   TaskContext& context_;
   const StreamPoint start_;
   std::function<Status()> start_stream_;
-  std::vector<Source> sources_;
+  std::vector<PublishedTable> sources_;
   std::optional<Active> active_;
-  CopyTextReader reader_;
-  ValueDecoder values_;
   std::int64_t snapshot_us_ = 0;
   std::string commit_;  // of the rows: the slot's start, and which attempt when it is not the first
 };

@@ -2,6 +2,7 @@
 
 #include "source/postgres/options.h"
 #include "source/postgres/position.h"
+#include "source/postgres/scanner.h"
 #include "source/postgres/source.h"
 
 namespace millrace::postgres {
@@ -11,6 +12,12 @@ Result<std::unique_ptr<Source>> make_source(const ConnectorConfig& config) {
   auto settings = read_settings(config);
   if (!settings) return std::move(settings).error();
   return std::unique_ptr<Source>(std::make_unique<PostgresSource>(std::move(*settings)));
+}
+
+Result<std::unique_ptr<TableScanner>> make_scanner(const ConnectorConfig& config) {
+  auto settings = read_settings(config);
+  if (!settings) return std::move(settings).error();
+  return make_table_scanner(std::move(*settings));
 }
 
 void validate(const ConnectorConfig& config, SettingFaults& faults) {
@@ -30,6 +37,7 @@ const ConnectorSpec& postgres_spec() {
       .compare_positions = compare_positions,
       .make_source = make_source,
       .make_sink = nullptr,
+      .make_scanner = make_scanner,
       .check = check_postgres,
   };
   return spec;

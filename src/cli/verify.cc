@@ -1,0 +1,179 @@
+#include <algorithm>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/failpoint.h"
+#include "base/metrics.h"
+#include "cli/commands.h"
+#include "cli/verify_report.h"
+#include "connect/pipeline.h"
+#include "runtime/topic_filter.h"
+#include "verify/verify.h"
+
+namespace millrace {
+namespace {
+
+constexpr std::int64_t kTellEveryUs = 200'000;
+constexpr std::int64_t kTellLogEveryUs = 5'000'000;
+
+std::set<EntryState::Kind> kinds_of(const std::vector<std::string>& names) {
+  std::set<EntryState::Kind> out;
+  for (const std::string& name : names) {
+    if (name == "missing") out.insert(EntryState::Kind::kMissing);
+    if (name == "different") out.insert(EntryState::Kind::kDifferent);
+    if (name == "extra") out.insert(EntryState::Kind::kExtra);
+  }
+  return out;
+}
+
+/// Sources and sinks of one file held against each other.
+class Verification {
+ public:
+  Verification(const VerifyCommandOptions& options, const Pipeline& pipeline, Console& console)
+      : options_(options),
+        pipeline_(pipeline),
+        console_(console),
+        logger_(LogLevel::kWarn, LogFormat::kText) {}
+
+  Status run() {
+    for (const ConfiguredConnector& sink : pipeline_.connectors) {
+      if (sink.spec->is_source() || !is_chosen(options_.sinks, sink.config.connector())) continue;
+      SinkReport& report = reports_.emplace_back();
+      report.sink = sink.config.connector();
+      MILLRACE_TRY(verify_sink(sink, report));
+    }
+    return {};
+  }
+
+  [[nodiscard]] const std::vector<SinkReport>& reports() const { return reports_; }
+
+ private:
+  static bool is_chosen(const std::vector<std::string>& names, const std::string& name) {
+    return names.empty() || std::ranges::count(names, name) > 0;
+  }
+
+  TaskContext context_of(const std::string& connector) {
+    return {connector, "",          clock_, logger_,
+            metrics_,  failpoints_, {}};  // a signal ends the process: nothing is half done
+  }
+
+  Status verify_sink(const ConfiguredConnector& sink, SinkReport& report) {
+    const auto named = [&](Status status) {
+      if (!status) status.error().message = report.sink + ": " + status.error().message;
+      return status;
+    };
+    if (sink.spec->make_verifier == nullptr)
+      return stop_error(report.sink + ": connectors of kind " + std::string(sink.spec->kind) +
+                        " cannot be verified");
+    auto target = sink.spec->make_verifier(sink.config);
+    if (!target) return named(std::move(target).error());
+    TaskContext context = context_of(report.sink);
+    MILLRACE_TRY(named((*target)->open(context)));
+    auto filter = make_topic_filter(*sink.spec, sink.config);
+    if (!filter) return named(std::move(filter).error());
+    for (const ConfiguredConnector& source : pipeline_.connectors) {
+      if (source.spec->is_source()) MILLRACE_TRY(verify_tables(source, **target, *filter, report));
+    }
+    return {};
+  }
+
+  Status verify_tables(const ConfiguredConnector& source, TargetVerifier& target, const TopicFilter& filter,
+                       SinkReport& report) {
+    const std::string& name = source.config.connector();
+    const auto named = [&](Error error) {
+      error.message = name + ": " + error.message;
+      return error;
+    };
+    if (source.spec->make_scanner == nullptr)
+      return stop_error(name + ": connectors of kind " + std::string(source.spec->kind) +
+                        " cannot be verified");
+    auto scanner = source.spec->make_scanner(source.config);
+    if (!scanner) return named(std::move(scanner).error());
+    TaskContext context = context_of(name);
+    auto tables = (*scanner)->open(context);
+    if (!tables) return named(std::move(tables).error());
+    VerifyOptions options;
+    options.chunk_rows = options_.chunk_rows;
+    options.rows_per_second = options_.rows_per_second;
+    options.settle_ms = options_.settle_ms;
+    options.max_differences = options_.max_differences;
+    options.repair = kinds_of(options_.repair);
+    Verifier verifier(**scanner, target, options, context);
+    for (const ScanTable& table : *tables) {
+      if (!filter(table.topic) || !is_chosen(options_.tables, table.name)) continue;
+      const std::string what = report.sink + ": " + table.name;
+      auto done = verifier.table(table, [&](std::uint64_t rows) { tell(what, rows, table.estimated_rows); });
+      console_.clear_line();
+      if (!done) return named(std::move(done).error());
+      report.tables.push_back(std::move(*done));
+    }
+    return {};
+  }
+
+  void tell(const std::string& what, std::uint64_t rows, std::int64_t estimated) {
+    const std::int64_t now_us = clock_.now_us();
+    if (now_us - told_us_ < (console_.is_terminal() ? kTellEveryUs : kTellLogEveryUs)) return;
+    told_us_ = now_us;
+    std::string line = what + ": " + std::to_string(rows) + " rows";
+    if (estimated > 0) line += " of about " + std::to_string(estimated);
+    if (console_.is_terminal()) {
+      console_.refresh(line);
+    } else {
+      console_.complain(line);
+    }
+  }
+
+  const VerifyCommandOptions& options_;
+  const Pipeline& pipeline_;
+  Console& console_;
+  SystemClock clock_;
+  Logger logger_;
+  Metrics metrics_;
+  FailPoints failpoints_;
+  std::int64_t told_us_ = 0;
+  std::vector<SinkReport> reports_;
+};
+
+/// Names that the file has not got.
+Status check_names(const VerifyCommandOptions& options, const Pipeline& pipeline) {
+  for (const std::string& name : options.sinks) {
+    const auto found = std::ranges::find_if(
+        pipeline.connectors, [&](const ConfiguredConnector& one) { return one.config.connector() == name; });
+    if (found == pipeline.connectors.end()) return stop_error("the file has no connector " + name);
+    if (found->spec->is_source()) return stop_error(name + " is a source; name the sinks to verify");
+  }
+  return {};
+}
+
+}  // namespace
+
+ExitCode verify_command(const VerifyCommandOptions& options, Specs specs, Console& console) {
+  const auto pipeline = load_pipeline(options.file, specs);
+  if (!pipeline) {
+    console.complain(pipeline.error().message);
+    return ExitCode::kUsage;
+  }
+  if (const Status known = check_names(options, *pipeline); !known) {
+    console.complain(known.error());
+    return ExitCode::kUsage;
+  }
+  Verification verification(options, *pipeline, console);
+  const Status done = verification.run();
+  const std::vector<SinkReport>& reports = verification.reports();
+  console.print(options.json ? verify_json(reports) : verify_text(reports));
+  if (!done) {
+    console.complain(done.error());
+    return ExitCode::kCheckFailed;
+  }
+  if (!compared_any(reports)) {
+    console.complain(
+        "nothing was compared: no table of a source goes to a sink of this file, or none can be compared");
+    return ExitCode::kCheckFailed;
+  }
+  return in_step(reports) ? ExitCode::kOk : ExitCode::kFailed;
+}
+
+}  // namespace millrace

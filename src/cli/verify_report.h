@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "verify/verify.h"
+
+namespace millrace {
+
+/// What was found of one sink.
+struct SinkReport {
+  std::string sink;
+  std::vector<TableReport> tables;
+};
+
+/// Whether all that was compared agrees, and something was.
+[[nodiscard]] bool in_step(const std::vector<SinkReport>& reports);
+[[nodiscard]] bool compared_any(const std::vector<SinkReport>& reports);
+
+/// For people: a line a table, and one for each difference.
+[[nodiscard]] std::string verify_text(const std::vector<SinkReport>& reports);
+/// `{"in_step":bool,"sinks":[{"sink","tables":[{"topic","table","rows","missing",...,"differences":[...]}]}]}`
+[[nodiscard]] std::string verify_json(const std::vector<SinkReport>& reports);
+
+}  // namespace millrace

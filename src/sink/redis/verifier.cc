@@ -1,0 +1,432 @@
+#include "sink/redis/verifier.h"
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+#include <utility>
+
+#include "sink/redis/content.h"
+#include "sink/redis/lane.h"
+#include "sink/redis/pipeline.h"
+#include "sink/redis/position.h"
+
+namespace millrace::redis {
+namespace {
+
+constexpr std::size_t kKeysAtOnce = 100;  // in one call of the script: some 0.3 ms of the server
+constexpr std::int64_t kStepUs = 100'000;
+constexpr char kBehindKey = '\0';
+
+std::string handle_of(std::string_view key, std::string_view member) {
+  return std::string(key) + kBehindKey + std::string(member);
+}
+
+struct Place {
+  std::string key;
+  std::string member;
+};
+
+Place place_of(const std::string& handle) {
+  const std::size_t at = handle.find(kBehindKey);
+  return {handle.substr(0, at), handle.substr(at + 1)};
+}
+
+std::string shown(const Target& target, std::string_view key, std::string_view member) {
+  if (target.nest) {
+    const NestPlace place = nest_place(member);
+    return std::string(key) + " " + std::string(place.parent) + std::string(place.part) +
+           path_end(place.name);
+  }
+  return member.empty() ? std::string(key) : std::string(key) + " " + std::string(member);
+}
+
+class RedisVerifier final : public TargetVerifier {
+ public:
+  explicit RedisVerifier(Settings settings) : settings_(std::move(settings)) {
+    for (const Output& output : settings_.outputs) lanes_.push_back(std::make_unique<Lane>(output));
+  }
+
+  Status open(TaskContext& context) override;
+  std::vector<std::string> limits(std::string_view topic, bool& any) override;
+  Status begin(const ScanTable& table) override;
+  Status compare(const BatchPtr& batch, std::vector<EntryState>& out) override;
+  Result<bool> find_extra(std::vector<ExtraEntry>& out) override;
+  Status look(std::span<ExtraEntry> entries) override;
+  Result<bool> repair(const BatchPtr& batch, const EntryState& state) override;
+  Result<bool> remove(const ExtraEntry& entry) override;
+
+ private:
+  /// An overlay's entry that is not what a checksum says.
+  struct Doubt {
+    const Overlay::Entry* entry = nullptr;
+    Content wanted;
+  };
+  [[nodiscard]] static bool is_compared(const Target& target) { return !traits_of(target.type).is_history; }
+  [[nodiscard]] static bool has_extras(const Target& target) {
+    return is_compared(target) && !traits_of(target.type).has_members && !target.nest;
+  }
+  Lane* find_lane(const std::string& output);
+  static ReadBatch as_rows(const BatchPtr& batch);
+  Result<std::vector<Reply>> ask(std::size_t replies);
+  Status compare_lane(Lane& lane, const BatchPtr& batch, std::vector<EntryState>& out);
+  Status sort_out(Lane& lane, const Overlay& overlay, std::vector<const Overlay::Entry*>& doubtful);
+  Status settle_doubts(Lane& lane, const Overlay& overlay, const std::vector<const Overlay::Entry*>& doubtful,
+                       std::vector<EntryState>& out);
+  bool may_be_gone(const Target& target, const Item& item) const;
+  Result<bool> change_if(const Target& target, const Place& place, std::uint64_t found, const Content* wanted,
+                         const std::function<std::size_t(std::string&)>& write);
+
+  Settings settings_;
+  std::vector<std::unique_ptr<Lane>> lanes_;
+  TaskContext* context_ = nullptr;
+  std::unique_ptr<Client> client_;
+  std::string script_;
+  std::string topic_;
+  std::vector<std::vector<std::size_t>> noted_;  ///< by lane: hashes of the keys that rows named
+  std::vector<std::vector<RowKey>> keys_;        ///< by lane: of the table begun
+  TableSchemaPtr schema_;
+  std::size_t extra_lane_ = 0;
+  std::string cursor_ = "0";
+  bool sorted_ = false;
+};
+
+Status RedisVerifier::open(TaskContext& context) {
+  context_ = &context;
+  auto client = Client::connect(settings_.client, context.clock, context.stop);
+  if (!client) return std::move(client).error();
+  client_ = std::move(*client);
+  const auto load = [this](std::string_view text) -> Result<std::string> {
+    auto loaded = client_->call({"SCRIPT", "LOAD", std::string(text)});
+    if (!loaded) return std::move(loaded).error();
+    if (loaded->is_error()) return reply_error("SCRIPT LOAD", loaded->text);
+    return loaded->text;
+  };
+  auto script = load(kChecksums);
+  if (!script) return std::move(script).error();
+  script_ = std::move(*script);
+  for (const auto& lane : lanes_) {
+    std::vector<std::string> names;
+    for (const std::string_view text : lane->writer().target().scripts()) {
+      auto name = load(text);
+      if (!name) return std::move(name).error();
+      names.push_back(std::move(*name));
+    }
+    lane->writer().target().set_scripts(std::move(names));
+  }
+  auto known = client_->call({"HGETALL", position_key(settings_.connector)});
+  if (!known) return std::move(known).error();
+  const std::vector<TopicColumns> columns = read_columns(*known);
+  for (const auto& lane : lanes_) lane->know_columns(columns);
+  return {};
+}
+
+std::vector<std::string> RedisVerifier::limits(std::string_view topic, bool& any) {
+  std::vector<std::string> out;
+  any = false;
+  for (const auto& lane : lanes_) {
+    if (!lane->takes_topic(topic)) continue;
+    const std::string who = lane->name().empty() ? "" : "output " + lane->name() + ": ";
+    if (!is_compared(lane->target())) {
+      out.push_back(who + "a stream is a history, which is not compared");
+      continue;
+    }
+    any = true;
+    if (!has_extras(lane->target())) {
+      out.push_back(who + "rows that are gone are not looked for among members of keys that rows share");
+    } else if (lane->target().expiry.seconds > 0) {
+      out.push_back(who + "keys expire, so one that is missing may have gone by itself");
+    }
+  }
+  return out;
+}
+
+Status RedisVerifier::begin(const ScanTable& table) {
+  topic_ = table.topic;
+  schema_ = table.schema;
+  noted_.assign(lanes_.size(), {});
+  keys_.assign(lanes_.size(), {});
+  extra_lane_ = 0;
+  cursor_ = "0";
+  sorted_ = false;
+  for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    if (!lanes_[i]->takes_topic(topic_)) continue;
+    static_cast<void>(lanes_[i]->encoder().plans().plan(topic_, schema_));
+    const auto keys = lanes_[i]->encoder().plans().keys_of(topic_);
+    keys_[i].assign(keys.begin(), keys.end());
+  }
+  return {};
+}
+
+Lane* RedisVerifier::find_lane(const std::string& output) {
+  const auto found = std::ranges::find(lanes_, output, [](const auto& lane) { return lane->name(); });
+  MILLRACE_CHECK(found != lanes_.end());
+  return found->get();
+}
+
+ReadBatch RedisVerifier::as_rows(const BatchPtr& batch) {
+  ReadBatch rows;
+  rows.batch = batch;
+  rows.stream = 1;
+  rows.sequence = 1;
+  rows.end_row = static_cast<std::uint32_t>(batch->size());
+  rows.topic_selected.assign(batch->topics().size(), true);
+  return rows;
+}
+
+/// Sends what was appended and takes its replies.
+Result<std::vector<Reply>> RedisVerifier::ask(std::size_t replies) {
+  client_->expect(replies);
+  std::vector<Reply> out;
+  while (out.size() < replies) {
+    Reply reply;
+    auto found = client_->next(reply);
+    if (!found) return std::move(found).error();
+    if (*found) {
+      out.push_back(std::move(reply));
+      continue;
+    }
+    if (context_->stop.stop_requested()) return retry_error("stopped");
+    MILLRACE_TRY(client_->exchange(context_->clock.now_us() + kStepUs));
+  }
+  return out;
+}
+
+Status RedisVerifier::compare(const BatchPtr& batch, std::vector<EntryState>& out) {
+  for (const auto& lane : lanes_) {
+    if (lane->takes_topic(topic_) && is_compared(lane->target()))
+      MILLRACE_TRY(compare_lane(*lane, batch, out));
+  }
+  return {};
+}
+
+Status RedisVerifier::compare_lane(Lane& lane, const BatchPtr& batch, std::vector<EntryState>& out) {
+  const ReadBatch rows = as_rows(batch);
+  lane.begin(rows, false);
+  std::vector<Rejected> rejected;
+  for (std::uint32_t row = 0; row < rows.end_row; ++row)
+    MILLRACE_CHECK(lane.encoder().add(row, rejected) == Encoder::Taken::kYes);  // whole rows overlay
+  for (const Rejected& one : rejected) {
+    EntryState state{.kind = EntryState::Kind::kUnwritable,
+                     .row = one.row,
+                     .output = lane.name(),
+                     .place = one.target_key};
+    state.reason = one.error;
+    state.wanted = std::hash<std::string>()(one.error) | 1U;
+    out.push_back(std::move(state));
+  }
+  const Overlay overlay = lane.encoder().take();
+  std::vector<const Overlay::Entry*> doubtful;
+  MILLRACE_TRY(sort_out(lane, overlay, doubtful));
+  return settle_doubts(lane, overlay, doubtful, out);
+}
+
+/// Notes the keys, and finds the entries that a checksum does not prove to be right.
+Status RedisVerifier::sort_out(Lane& lane, const Overlay& overlay,
+                               std::vector<const Overlay::Entry*>& doubtful) {
+  const auto at =
+      std::ranges::find(lanes_, &lane, [](const auto& one) { return one.get(); }) - lanes_.begin();
+  std::vector<std::size_t>& noted = noted_[static_cast<std::size_t>(at)];
+  std::vector<std::pair<const Overlay::Entry*, std::string>> checked;
+  for (const Overlay::Entry& entry : overlay.entries) {
+    if (has_extras(lane.target())) noted.push_back(std::hash<std::string_view>()(overlay.key(entry)));
+    if (entry.action == Overlay::Action::kDelete) continue;  // a sorted set without a score: nothing is there
+    auto text = wanted_text(lane.target(), Item(overlay, entry));
+    if (text) {
+      checked.emplace_back(&entry, checksum(*text));
+    } else {
+      doubtful.push_back(&entry);
+    }
+  }
+  std::size_t calls = 0;
+  for (std::size_t i = 0; i < checked.size(); i += kKeysAtOnce, ++calls) {
+    const std::size_t end = std::min(checked.size(), i + kKeysAtOnce);
+    std::vector<std::string> command = {"EVALSHA", script_, std::to_string(end - i)};
+    for (std::size_t j = i; j < end; ++j) command.emplace_back(overlay.key(*checked[j].first));
+    command.emplace_back(traits_of(lane.target().type).redis_type);
+    append_command(client_->out(), command);
+  }
+  auto replies = ask(calls);
+  if (!replies) return std::move(replies).error();
+  std::size_t next = 0;
+  for (const Reply& reply : *replies) {
+    if (reply.is_error()) return reply_error("the checksums of keys", reply.text);
+    for (const Reply& one : reply.elements) {
+      MILLRACE_CHECK(next < checked.size());
+      if (one.text != checked[next].second) doubtful.push_back(checked[next].first);
+      ++next;
+    }
+  }
+  return {};
+}
+
+/// Reads the doubtful ones and holds them against their rows by meaning.
+Status RedisVerifier::settle_doubts(Lane& lane, const Overlay& overlay,
+                                    const std::vector<const Overlay::Entry*>& doubtful,
+                                    std::vector<EntryState>& out) {
+  for (const Overlay::Entry* entry : doubtful)
+    append_command(client_->out(), read_command(lane.target(), overlay.key(*entry), overlay.member(*entry)));
+  auto replies = ask(doubtful.size());
+  if (!replies) return std::move(replies).error();
+  for (std::size_t i = 0; i < doubtful.size(); ++i) {
+    const Item item(overlay, *doubtful[i]);
+    EntryState state{.row = item.entry.last.row, .output = lane.name()};
+    state.place = shown(lane.target(), item.key, item.member);
+    state.handle = handle_of(item.key, item.member);
+    auto wanted = wanted_content(lane.target(), item);
+    if (!wanted) {
+      state.kind = EntryState::Kind::kUnwritable;
+      state.reason = wanted.error().message;
+      state.wanted = std::hash<std::string>()(state.reason) | 1U;
+      out.push_back(std::move(state));
+      continue;
+    }
+    const Content found = found_content(lane.target(), (*replies)[i], &*wanted);
+    state.wanted = wanted->fingerprint();
+    state.found = found.fingerprint();
+    if (!found.there) {
+      if (may_be_gone(lane.target(), item)) continue;
+      state.kind = EntryState::Kind::kMissing;
+    } else if (!found.fault.empty()) {
+      state.kind = EntryState::Kind::kUnwritable;
+      state.reason = found.fault;
+    } else {
+      state.fields = different_fields(*wanted, found);
+      if (state.fields.empty()) continue;
+      state.kind = EntryState::Kind::kDifferent;
+    }
+    out.push_back(std::move(state));
+  }
+  return {};
+}
+
+/// Its time may have come.
+bool RedisVerifier::may_be_gone(const Target& target, const Item& item) const {
+  if (target.expiry.seconds > 0) return true;
+  if (!item.plan.expiry) return false;
+  const Cell& cell = item.cells[*item.plan.expiry];
+  const std::int64_t now_us = context_->clock.wall_us();
+  switch (cell.type) {
+    case CellType::kInt64:
+    case CellType::kUint64:
+      return true;  // so long after a write that we have not seen
+    case CellType::kDate:
+      return static_cast<std::int64_t>(cell.word) <= now_us / 86'400'000'000;
+    case CellType::kTimestamp:
+    case CellType::kTimestampTz:
+      return static_cast<std::int64_t>(cell.word) <= now_us;
+    default:
+      return false;
+  }
+}
+
+Result<bool> RedisVerifier::find_extra(std::vector<ExtraEntry>& out) {
+  if (!std::exchange(sorted_, true)) {
+    for (auto& noted : noted_) std::sort(noted.begin(), noted.end());
+  }
+  const auto is_looked_at = [this](std::size_t i) {
+    return lanes_[i]->takes_topic(topic_) && has_extras(lanes_[i]->target()) && !keys_[i].empty();
+  };
+  while (extra_lane_ < lanes_.size() && !is_looked_at(extra_lane_)) ++extra_lane_;
+  if (extra_lane_ == lanes_.size()) return true;
+  const Lane& lane = *lanes_[extra_lane_];
+  const RowKey& keys = keys_[extra_lane_].back();  // of the table as it is now
+  auto found = client_->call({"SCAN", cursor_, "MATCH", keys.pattern(), "COUNT", "1000", "TYPE",
+                              std::string(traits_of(lane.target().type).redis_type)});
+  if (!found) return std::move(found).error();
+  if (found->is_error() || found->elements.size() != 2) return reply_error("SCAN", found->text);
+  const std::vector<std::size_t>& noted = noted_[extra_lane_];
+  for (const Reply& key : found->elements[1].elements) {
+    if (std::binary_search(noted.begin(), noted.end(), std::hash<std::string_view>()(key.text))) continue;
+    const auto values = keys.values_of(key.text);
+    if (!values) continue;
+    ExtraEntry entry{.output = lane.name(), .place = key.text, .handle = handle_of(key.text, {})};
+    for (std::size_t i = 0; i < values->size(); ++i)
+      entry.name.emplace_back(schema_->columns[keys.columns()[i]].name, (*values)[i]);
+    out.push_back(std::move(entry));
+  }
+  cursor_ = found->elements[0].text;
+  if (cursor_ == "0") ++extra_lane_;
+  return false;
+}
+
+Status RedisVerifier::look(std::span<ExtraEntry> entries) {
+  for (const ExtraEntry& entry : entries) {
+    const Place place = place_of(entry.handle);
+    append_command(client_->out(), read_command(find_lane(entry.output)->target(), place.key, place.member));
+  }
+  auto replies = ask(entries.size());
+  if (!replies) return std::move(replies).error();
+  for (std::size_t i = 0; i < entries.size(); ++i)
+    entries[i].found =
+        found_content(find_lane(entries[i].output)->target(), (*replies)[i], nullptr).fingerprint();
+  return {};
+}
+
+/// Optimistic locking: EXEC does nothing when the key was touched since WATCH.
+Result<bool> RedisVerifier::change_if(const Target& target, const Place& place, std::uint64_t found,
+                                      const Content* wanted,
+                                      const std::function<std::size_t(std::string&)>& write) {
+  append_command(client_->out(), {"WATCH", place.key});
+  append_command(client_->out(), read_command(target, place.key, place.member));
+  auto seen = ask(2);
+  if (!seen) return std::move(seen).error();
+  if (found_content(target, (*seen)[1], wanted).fingerprint() != found) {
+    auto unwatched = client_->call({"UNWATCH"});
+    return unwatched ? Result<bool>(false) : Result<bool>(std::move(unwatched).error());
+  }
+  append_command(client_->out(), {"MULTI"});
+  const std::size_t commands = write(client_->out());
+  append_command(client_->out(), {"EXEC"});
+  auto replies = ask(commands + 2);
+  if (!replies) return std::move(replies).error();
+  const Reply& done = replies->back();
+  if (done.kind == Reply::Kind::kNull) return false;
+  if (done.is_error()) return reply_error("a repair", done.text);
+  for (const Reply& one : done.elements) {
+    if (!one.is_error()) continue;
+    if (next_of_error(one.text) != Next::kReject) return reply_error("a repair", one.text);
+    return reject_error(reject_sentence(one.text));
+  }
+  return true;
+}
+
+Result<bool> RedisVerifier::repair(const BatchPtr& batch, const EntryState& state) {
+  Lane& lane = *find_lane(state.output);
+  if (state.kind == EntryState::Kind::kUnwritable) return reject_error(state.reason);
+  lane.begin(as_rows(batch), false);
+  std::vector<Rejected> rejected;
+  static_cast<void>(lane.encoder().add(state.row, rejected));
+  const Overlay overlay = lane.encoder().take();
+  if (!rejected.empty() || overlay.entries.size() != 1)
+    return reject_error(rejected.empty() ? "the row has no entry" : rejected.front().error);
+  const Item item(overlay, overlay.entries.front());
+  auto wanted = wanted_content(lane.target(), item);
+  if (!wanted) return std::move(wanted).error();
+  return change_if(lane.target(), place_of(state.handle), state.found, &*wanted, [&](std::string& out) {
+    return lane.writer().append(out, overlay, overlay.entries.front(), rejected);
+  });
+}
+
+Result<bool> RedisVerifier::remove(const ExtraEntry& entry) {
+  const Target& target = find_lane(entry.output)->target();
+  if (target.nest) return reject_error("rows inside documents are removed with `millrace reset` only");
+  const Place place = place_of(entry.handle);
+  return change_if(target, place, entry.found, nullptr, [&](std::string& out) -> std::size_t {
+    if (target.type == TargetType::kSet) {
+      append_command(out, {"SREM", place.key, place.member});
+    } else if (target.type == TargetType::kSortedSet) {
+      append_command(out, {"ZREM", place.key, place.member});
+    } else {
+      append_command(out, {"UNLINK", place.key});
+    }
+    return 1;
+  });
+}
+
+}  // namespace
+
+std::unique_ptr<TargetVerifier> make_redis_verifier(Settings settings) {
+  return std::make_unique<RedisVerifier>(std::move(settings));
+}
+
+}  // namespace millrace::redis

@@ -1,0 +1,168 @@
+#include "source/postgres/scanner.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "base/clock.h"
+#include "source/postgres/catalog.h"
+#include "source/postgres/table_rows.h"
+
+namespace millrace::postgres {
+namespace {
+
+constexpr std::int64_t kStepUs = 100'000;
+
+/// Plain text of a value as PostgreSQL takes it for the column: what differs from the text it prints.
+std::string literal(const ColumnSchema& column, const std::string& text) {
+  if (column.type == CellType::kBytes) return "decode(" + quote_literal(text) + ", 'base64')";
+  return quote_literal(text);
+}
+
+class PostgresScanner final : public TableScanner {
+ public:
+  explicit PostgresScanner(Settings settings) : settings_(std::move(settings)) {
+    settings_.connection.application_name = settings_.connector + " verify";
+  }
+
+  Result<std::vector<ScanTable>> open(TaskContext& context) override {
+    context_ = &context;
+    auto connection =
+        Connection::open(settings_.connection, Connection::Kind::kNormal, context.clock, context.stop);
+    if (!connection) return std::move(connection).error();
+    connection_ = std::move(*connection);
+    auto read_only = connection_->query("verifying", "SET default_transaction_read_only = on");
+    if (!read_only) return std::move(read_only).error();
+    catalog_.emplace(*connection_, settings_, std::vector<TableSchemaPtr>(), memory_, context.logger);
+    auto published = list_published(*connection_, settings_);
+    if (!published) return std::move(published).error();
+    sources_ = std::move(*published);
+    if (sources_.empty()) {
+      return stop_error(
+          "publication " + settings_.publication_name + " publishes none of the captured tables",
+          "start the pipeline once, or see `millrace check`");
+    }
+    std::vector<ScanTable> out;
+    for (const PublishedTable& source : sources_) {
+      auto table = describe(source);
+      if (!table) return std::move(table).error();
+      out.push_back(std::move(*table));
+    }
+    return out;
+  }
+
+  Status begin(const ScanTable& table) override {
+    const auto source = std::ranges::find(sources_, table.name, &PublishedTable::name);
+    MILLRACE_CHECK(source != sources_.end());
+    auto rows = TableRows::describe(*connection_, *catalog_, settings_, *source);
+    if (!rows) return std::move(rows).error();
+    rows_.emplace(std::move(*rows));
+    last_.clear();
+    const TableSchema& schema = *rows_->table().schema;
+    key_.clear();
+    for (const std::uint16_t column : schema.key_columns) {
+      key_ += (key_.empty() ? "" : ", ") + quote_identifier(schema.columns[column].name);
+    }
+    return {};
+  }
+
+  Result<bool> read(std::size_t rows, BatchBuilder& out) override {
+    std::string sql = rows_->select();
+    // Of the text that the server printed itself, so no form is lost on the way.
+    if (!last_.empty()) sql += " AND (" + key_ + ") > (" + last_ + ")";
+    sql += " ORDER BY " + key_ + " LIMIT " + std::to_string(rows);
+    const std::size_t before = rows_->rows();
+    MILLRACE_TRY(copy(sql, out, true));
+    return rows_->rows() - before < rows;
+  }
+
+  Status look_up(std::span<const RowName> names, BatchBuilder& out) override {
+    if (names.empty()) return {};
+    const TableSchema& schema = *rows_->table().schema;
+    std::string columns;
+    for (const auto& [column, value] : names.front())
+      columns += (columns.empty() ? "" : ", ") + quote_identifier(column);
+    std::string sql = rows_->select() + " AND (" + columns + ") IN (";
+    for (const RowName& name : names) {
+      std::string row;
+      for (const auto& [column, value] : name) {
+        const auto at = find_column(schema, column);
+        if (!at)
+          return stop_error("table " + full_name(schema) + " has no column " + column + " any more",
+                            "verify again");
+        row += (row.empty() ? "" : ", ") + literal(schema.columns[*at], value);
+      }
+      sql += (&name == names.data() ? "(" : ", (") + row + ")";
+    }
+    return copy(sql + ")", out, false);
+  }
+
+ private:
+  /// The table as verify sees it.
+  Result<ScanTable> describe(const PublishedTable& source) {
+    auto rows = TableRows::describe(*connection_, *catalog_, settings_, source);
+    if (!rows) return std::move(rows).error();
+    const Table& table = rows->table();
+    ScanTable out;
+    out.topic = table.topic;
+    out.name = source.name();
+    out.estimated_rows = source.estimated_rows;
+    out.schema = table.schema;
+    for (const std::uint16_t column : table.schema->key_columns) {
+      const ColumnSchema& of = table.schema->columns[column];
+      out.key.push_back(of.name);
+      if (of.type == CellType::kArray || of.type == CellType::kStruct)
+        out.unfit = "its key has a column of type " + of.source_type + ", by which rows cannot be looked up";
+    }
+    if (out.key.empty()) out.unfit = "it has no key, so its rows cannot be told apart";
+    return out;
+  }
+
+  Status copy(const std::string& sql, BatchBuilder& out, bool keep_last) {
+    const std::string what = "reading table " + full_name(*rows_->table().schema);
+    MILLRACE_TRY(connection_->start_copy(what, "COPY (" + sql + ") TO STDOUT"));
+    out.begin_transaction("", 0, context_->clock.wall_us());
+    std::vector<std::size_t> unparsed;
+    for (;;) {
+      if (context_->stop.stop_requested()) return retry_error("stopped");
+      std::string_view line;
+      auto got = connection_->next(what, line);
+      if (!got) return std::move(got).error();
+      if (*got == Connection::Copy::kEnd) break;
+      if (*got == Connection::Copy::kRow) {
+        MILLRACE_TRY(rows_->put(line, {}, out, unparsed));
+        if (keep_last) note_last();
+        continue;
+      }
+      if (connection_->wait_readable(context_->clock.now_us() + kStepUs))
+        MILLRACE_TRY(connection_->receive(what));
+    }
+    out.end_transaction();
+    return {};
+  }
+
+  void note_last() {
+    last_.clear();
+    for (const std::uint16_t column : rows_->table().schema->key_columns) {
+      last_ += (last_.empty() ? "" : ", ") + quote_literal(rows_->fields()[column].text);
+    }
+  }
+
+  Settings settings_;
+  TaskContext* context_ = nullptr;
+  std::unique_ptr<Connection> connection_;
+  TableMemory memory_;
+  std::optional<Catalog> catalog_;
+  std::vector<PublishedTable> sources_;
+  std::optional<TableRows> rows_;  ///< of the table begun
+  std::string key_;                ///< its columns, for ORDER BY
+  std::string last_;               ///< key of the row read last, as literals
+};
+
+}  // namespace
+
+std::unique_ptr<TableScanner> make_table_scanner(Settings settings) {
+  return std::make_unique<PostgresScanner>(std::move(settings));
+}
+
+}  // namespace millrace::postgres

@@ -1,0 +1,338 @@
+#include "verify/verify.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "base/clock.h"
+#include "format/row_json.h"
+
+namespace millrace {
+namespace {
+
+using Kind = EntryState::Kind;
+
+constexpr std::size_t kMaxSuspects = 20'000;  // more are sorted out before the table is read on
+constexpr std::size_t kLooksAtOnce = 500;
+constexpr std::int64_t kFirstDelayUs = 100'000;
+constexpr std::int64_t kMaxDelayUs = 2'000'000;
+constexpr std::int64_t kStepUs = 100'000;
+constexpr int kPatience = 3;  // times settle_ms, for a row that does not hold still
+constexpr int kMaxRepairs = 5;
+
+}  // namespace
+
+/// An entry that did not agree with its row when last looked at.
+struct Verifier::Suspect {
+  RowName name;
+  std::string output;
+  std::string handle;
+  std::string place;
+  std::set<std::uint64_t> wanted_before;  // what the row was to be at each look; 0: nothing
+  std::uint64_t wanted = 0;
+  std::int64_t first_us = 0;
+  std::int64_t changed_us = 0;  // when `wanted` was last seen to change
+  std::int64_t next_us = 0;
+  std::int64_t delay_us = kFirstDelayUs;
+  int repairs = 0;
+  bool done = false;
+};
+
+Verifier::Verifier(TableScanner& source, TargetVerifier& target, VerifyOptions options, TaskContext& context)
+    : source_(source), target_(target), options_(std::move(options)), context_(context) {}
+
+Verifier::~Verifier() = default;
+
+Result<TableReport> Verifier::table(const ScanTable& table,
+                                    const std::function<void(std::uint64_t)>& progress) {
+  const std::int64_t begin_us = context_.clock.now_us();
+  table_ = &table;
+  report_ = {};
+  suspects_.clear();
+  report_.topic = table.topic;
+  report_.table = table.name;
+  bool any = false;
+  report_.limits = target_.limits(table.topic, any);
+  report_.skipped = table.unfit;
+  if (!any && report_.skipped.empty()) report_.skipped = "nothing of it is compared";
+  if (report_.skipped.empty()) {
+    MILLRACE_TRY(source_.begin(table));
+    MILLRACE_TRY(target_.begin(table));
+    MILLRACE_TRY(read_rows(progress));
+    MILLRACE_TRY(find_extras());
+    MILLRACE_TRY(settle(true));
+  }
+  report_.seconds = static_cast<double>(context_.clock.now_us() - begin_us) / 1e6;
+  return std::move(report_);
+}
+
+void Verifier::wait_until(std::int64_t until_us) {
+  while (context_.clock.now_us() < until_us && !context_.stop.stop_requested()) {
+    context_.clock.sleep_until(std::min(until_us, context_.clock.now_us() + kStepUs));
+  }
+}
+
+RowName Verifier::name_of(const Batch& batch, std::uint32_t row) const {
+  RowName out;
+  const Row r = batch.row(row);
+  const TableSchema& schema = batch.schema(r);
+  for (const std::uint16_t column : schema.key_columns) {
+    std::string text;
+    static_cast<void>(append_text_cell(text, batch, r.after[column], {}));
+    out.emplace_back(schema.columns[column].name, std::move(text));
+  }
+  return out;
+}
+
+Status Verifier::read_rows(const std::function<void(std::uint64_t)>& progress) {
+  const std::int64_t begin_us = context_.clock.now_us();
+  for (bool end = false; !end;) {
+    if (context_.stop.stop_requested()) return retry_error("stopped");
+    BatchBuilder rows({1U << 30U, options_.chunk_rows + 1});
+    auto read = source_.read(options_.chunk_rows, rows);
+    if (!read) return std::move(read).error();
+    end = *read;
+    if (const BatchPtr batch = rows.seal()) {
+      report_.rows += batch->size();
+      std::vector<EntryState> states;
+      MILLRACE_TRY(target_.compare(batch, states));
+      MILLRACE_TRY(add_suspects(batch, std::move(states)));
+    }
+    progress(report_.rows);
+    MILLRACE_TRY(settle(suspects_.size() >= kMaxSuspects));
+    if (options_.rows_per_second <= 0) continue;
+    wait_until(begin_us + static_cast<std::int64_t>(report_.rows) * 1'000'000 / options_.rows_per_second);
+  }
+  return {};
+}
+
+Status Verifier::add_suspects(const BatchPtr& batch, std::vector<EntryState> states) {
+  const std::int64_t now_us = context_.clock.now_us();
+  report_.looked_again += states.size();
+  for (EntryState& state : states) {
+    Suspect one;
+    one.name = name_of(*batch, state.row);
+    one.output = std::move(state.output);
+    one.handle = std::move(state.handle);
+    one.place = std::move(state.place);
+    one.wanted = state.wanted;
+    one.wanted_before = {state.wanted};
+    one.first_us = one.changed_us = now_us;
+    one.next_us = now_us + one.delay_us;
+    suspects_.push_back(std::move(one));
+  }
+  return {};
+}
+
+Status Verifier::find_extras() {
+  for (bool end = false; !end;) {
+    if (context_.stop.stop_requested()) return retry_error("stopped");
+    std::vector<ExtraEntry> found;
+    auto more = target_.find_extra(found);
+    if (!more) return std::move(more).error();
+    end = *more;
+    const std::int64_t now_us = context_.clock.now_us();
+    report_.looked_again += found.size();
+    for (ExtraEntry& entry : found) {
+      Suspect one;
+      one.name = std::move(entry.name);
+      one.output = std::move(entry.output);
+      one.handle = std::move(entry.handle);
+      one.place = std::move(entry.place);
+      one.wanted_before = {0};  // no row named it
+      one.first_us = one.changed_us = one.next_us = now_us;
+      suspects_.push_back(std::move(one));
+    }
+    MILLRACE_TRY(settle(suspects_.size() >= kMaxSuspects));
+  }
+  return {};
+}
+
+/// Looks at those that are due; with `all` until none is left.
+Status Verifier::settle(bool all) {
+  while (!suspects_.empty()) {
+    if (context_.stop.stop_requested()) return retry_error("stopped");
+    const std::int64_t now_us = context_.clock.now_us();
+    std::vector<Suspect*> due;
+    std::int64_t next_us = now_us + kMaxDelayUs;
+    for (Suspect& one : suspects_) {
+      next_us = std::min(next_us, one.next_us);
+      // Rows are looked up by the same columns together.
+      const bool fits =
+          due.empty() || std::ranges::equal(one.name, due.front()->name, {}, &RowName::value_type::first,
+                                            &RowName::value_type::first);
+      if (one.next_us <= now_us && fits && due.size() < kLooksAtOnce) due.push_back(&one);
+    }
+    if (due.empty()) {
+      if (!all) return {};
+      wait_until(next_us);
+      continue;
+    }
+    MILLRACE_TRY(look_again(due));
+    std::erase_if(suspects_, [](const Suspect& one) { return one.done; });
+  }
+  return {};
+}
+
+Status Verifier::look_again(std::vector<Suspect*>& due) {
+  std::vector<RowName> names;
+  for (const Suspect* one : due) names.push_back(one->name);
+  BatchBuilder rows({1U << 30U, kLooksAtOnce * 2});
+  MILLRACE_TRY(source_.look_up(names, rows));
+  const BatchPtr batch = rows.seal();
+  std::vector<EntryState> states;
+  std::map<std::string, std::uint32_t> row_of;  // by name
+  const auto key_of = [](const RowName& name) {
+    std::string key;
+    for (const auto& [column, value] : name) key += value + '\0';
+    return key;
+  };
+  if (batch) {
+    const TableSchema& schema = *batch->schemas().front();
+    for (std::uint32_t row = 0; row < batch->size(); ++row) {
+      RowName name;
+      for (const auto& [column, value] : names.front()) {
+        std::string text;
+        const auto at = find_column(schema, column);
+        if (at) static_cast<void>(append_text_cell(text, *batch, batch->row(row).after[*at], {}));
+        name.emplace_back(column, std::move(text));
+      }
+      row_of.insert_or_assign(key_of(name), row);
+    }
+    MILLRACE_TRY(target_.compare(batch, states));
+  }
+  std::vector<Suspect*> absent;
+  for (Suspect* one : due) {
+    const auto row = row_of.find(key_of(one->name));
+    if (row == row_of.end()) {
+      absent.push_back(one);
+      continue;
+    }
+    const auto state = std::ranges::find_if(
+        states, [&](const EntryState& s) { return s.row == row->second && s.output == one->output; });
+    // It may be another entry by now: the row's key in the target has changed.
+    if (state == states.end()) {
+      clear(*one);
+      continue;
+    }
+    MILLRACE_TRY(take_state(*one, *state));
+  }
+  return look_at_absent(absent);
+}
+
+/// Rows that are not there: nothing should be in their places.
+Status Verifier::look_at_absent(std::vector<Suspect*>& absent) {
+  std::vector<ExtraEntry> entries;
+  for (const Suspect* one : absent)
+    entries.push_back(
+        {.output = one->output, .place = one->place, .handle = one->handle, .name = one->name, .found = 0});
+  MILLRACE_TRY(target_.look(entries));
+  for (std::size_t i = 0; i < absent.size(); ++i) {
+    EntryState state{.kind = Kind::kExtra, .output = entries[i].output, .place = entries[i].place};
+    state.handle = entries[i].handle;
+    state.found = entries[i].found;
+    if (state.found == 0) {
+      clear(*absent[i]);
+    } else {
+      MILLRACE_TRY(take_state(*absent[i], state));
+    }
+  }
+  return {};
+}
+
+Status Verifier::take_state(Suspect& suspect, const EntryState& state) {
+  suspect.place = state.place;
+  suspect.handle = state.handle;
+  // It did not agree with its row when first looked at, and now shows what the row was since: it follows.
+  if (state.kind != Kind::kUnwritable && suspect.wanted_before.contains(state.found)) {
+    clear(suspect);
+    return {};
+  }
+  const std::int64_t now_us = context_.clock.now_us();
+  if (suspect.wanted != state.wanted) {
+    suspect.changed_us = now_us;
+    suspect.wanted = state.wanted;
+    suspect.wanted_before.insert(state.wanted);
+  }
+  return judge(suspect, state);
+}
+
+Status Verifier::judge(Suspect& suspect, const EntryState& state) {
+  const std::int64_t now_us = context_.clock.now_us();
+  const std::int64_t settle_us = options_.settle_ms * 1000;
+  const bool over = now_us - suspect.first_us >= settle_us;
+  const bool still = now_us - suspect.changed_us >= settle_us / 2;
+  if (over && still) return mend(suspect, state);
+  if (now_us - suspect.first_us >= settle_us * kPatience) {
+    conclude(suspect, state, true);
+    return {};
+  }
+  suspect.delay_us = std::min(suspect.delay_us * 2, kMaxDelayUs);
+  suspect.next_us = now_us + std::min(suspect.delay_us, std::max<std::int64_t>(settle_us / 4, kFirstDelayUs));
+  return {};
+}
+
+Status Verifier::mend(Suspect& suspect, const EntryState& state) {
+  if (!options_.repair.contains(state.kind) || suspect.repairs >= kMaxRepairs) {
+    conclude(suspect, state, false);
+    return {};
+  }
+  ++suspect.repairs;
+  auto done = repair(suspect, state);
+  if (!done && done.error().next != Next::kReject) return std::move(done).error();
+  if (!done) {
+    EntryState told = state;
+    told.reason = "it cannot be repaired: " + done.error().message;
+    conclude(suspect, told, false);
+    return {};
+  }
+  // Looked at again like any other, whether it was done or somebody was faster.
+  suspect.first_us = suspect.changed_us = context_.clock.now_us();
+  suspect.next_us = suspect.first_us;
+  suspect.delay_us = kFirstDelayUs;
+  return {};
+}
+
+/// The row is read once more behind the look at the target: what the target still is by then cannot be newer
+/// than the row, so nothing newer is written over.
+Result<bool> Verifier::repair(const Suspect& suspect, const EntryState& state) {
+  BatchBuilder rows({1U << 30U, kLooksAtOnce});
+  MILLRACE_TRY(source_.look_up({&suspect.name, 1}, rows));
+  const BatchPtr batch = rows.seal();
+  if (state.kind == Kind::kExtra) {
+    if (batch) return false;
+    return target_.remove({.output = state.output,
+                           .place = state.place,
+                           .handle = state.handle,
+                           .name = {},
+                           .found = state.found});
+  }
+  if (!batch || batch->size() != 1) return false;
+  EntryState now = state;
+  now.row = 0;
+  return target_.repair(batch, now);
+}
+
+void Verifier::clear(Suspect& suspect) {
+  suspect.done = true;
+  if (suspect.repairs > 0) ++report_.repaired;
+}
+
+void Verifier::conclude(Suspect& suspect, const EntryState& state, bool moving) {
+  suspect.done = true;
+  if (moving) {
+    ++report_.unsettled;
+  } else {
+    std::uint64_t& count = state.kind == Kind::kMissing     ? report_.missing
+                           : state.kind == Kind::kDifferent ? report_.different
+                           : state.kind == Kind::kExtra     ? report_.extra
+                                                            : report_.unwritable;
+    ++count;
+  }
+  if (report_.differences.size() >= options_.max_differences) return;
+  report_.differences.push_back(
+      {state.kind, moving, state.output, state.place, suspect.name, state.fields, state.reason});
+}
+
+}  // namespace millrace

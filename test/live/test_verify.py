@@ -1,0 +1,234 @@
+"""`millrace verify`: finds what differs and nothing else, while changes flow, and mends it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import redis
+from test_redis_targets import output
+from test_stream import start
+
+from harness.load import SCHEMA, Load
+from harness.millrace import Millrace
+from harness.postgres import Database
+from harness.waiting import wait_until
+
+Shop = Callable[..., Millrace]
+
+
+def verify(millrace: Millrace, *arguments: str, code: int | None = None) -> dict[str, Any]:
+    """What it finds, by table; with a short patience for rows that differ."""
+    done = millrace.command("verify", "{file}", "--json", "--settle-ms", "1500", *arguments, timeout_s=120)
+    if code is not None:
+        assert done.returncode == code, done.stdout + done.stderr
+    report = json.loads(done.stdout)
+    assert report["in_step"] == (done.returncode == 0), done.stdout
+    return {table["table"]: table for sink in report["sinks"] for table in sink["tables"]}
+
+
+def counts(table: dict[str, Any]) -> dict[str, int]:
+    return {kind: table[kind] for kind in ("missing", "different", "extra", "unwritable", "unsettled") if table[kind]}
+
+
+def settled(millrace: Millrace) -> None:
+    wait_until(lambda: millrace.status()["cache"]["lag_bytes"] == 0 and millrace.status()["source"]["lag_bytes"] == 0,
+               "all is delivered", 30, context=millrace.tail)
+
+
+@pytest.fixture
+def filled(shop: Shop, database: Database, client: redis.Redis) -> Millrace:
+    """2,500 rows delivered."""
+    database.script("""create table s (id int primary key, v text, n numeric, f float8, j jsonb, at timestamptz);
+      insert into s select i, 'v' || i, i / 7.0, i / 3.0, jsonb_build_object('b', i, 'a', 'x'), now()
+        from generate_series(1, 2500) i;""")
+    millrace = start(shop("public.s", postgres={"snapshot.mode": "initial"}))
+    wait_until(lambda: client.dbsize() >= 2501, "all is there", 30, context=millrace.tail)
+    settled(millrace)
+    return millrace
+
+
+def test_in_step(filled: Millrace, client: redis.Redis) -> None:
+    found = verify(filled, "--chunk-rows", "1000", code=0)
+    assert found["public.s"]["rows"] == 2500
+    assert found["public.s"]["looked_again"] <= 2500
+    text = filled.command("verify", "{file}")
+    assert text.returncode == 0
+    assert "public.s: 2500 rows, in step" in text.stdout
+
+
+def test_what_was_changed_by_hand_is_found_and_mended(filled: Millrace, client: redis.Redis) -> None:
+    client.delete("s:id:7", "s:id:8")
+    client.json().set("s:id:9", "$.v", "changed")
+    client.json().set("s:id:10", "$.mine", 1)
+    client.json().delete("s:id:11", "$.j")
+    client.delete("s:id:12")
+    client.set("s:id:12", "another type")
+    client.json().set("s:id:9999", "$", {"id": 9999})
+    client.json().set("s:id:x", "$", {"id": 1})  # no row of the table can have this key
+    found = verify(filled, code=1)["public.s"]
+    assert counts(found) == {"missing": 2, "different": 3, "extra": 1, "unwritable": 1}
+    by_key = {one["key"]: one for one in found["differences"]}
+    assert by_key["s:id:9"]["fields"] == ["v"]
+    assert by_key["s:id:10"]["fields"] == ["mine"]
+    assert by_key["s:id:11"]["fields"] == ["j"]
+    assert by_key["s:id:9999"]["kind"] == "extra"
+    assert by_key["s:id:7"]["row"] == {"id": "7"}
+    assert "type" in by_key["s:id:12"]["reason"]
+    only = verify(filled, "--repair", "missing", code=1)["public.s"]
+    assert (counts(only), only["repaired"]) == ({"different": 3, "extra": 1, "unwritable": 1}, 2)
+    client.delete("s:id:12")
+    rest = verify(filled, "--repair", "missing,different,extra", code=0)["public.s"]
+    assert rest["repaired"] == 5
+    assert not client.exists("s:id:9999")
+    assert client.exists("s:id:x")
+    assert verify(filled, code=0)["public.s"]["looked_again"] <= 2500
+
+
+def test_nothing_false_while_changes_flow(shop: Shop, database: Database, client: redis.Redis) -> None:
+    database.script(SCHEMA)
+    millrace = start(shop())
+    load, stop = Load(database.connect, seed=5), threading.Event()
+    load.run(50)
+
+    def write() -> None:
+        while not stop.is_set():
+            load.run(20)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(4):
+            done = millrace.command("verify", "{file}", "--json", timeout_s=120)
+            assert done.returncode == 0, done.stdout + done.stderr
+    finally:
+        stop.set()
+        writer.join()
+        load.close()
+
+
+def test_repair_never_writes_over_something_newer(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """Documents are broken all the time while rows change all the time; verify mends, the sink delivers, and at the end
+    both are the same."""
+    database.script("""create table c (id int primary key, v int);
+      insert into c select i, 0 from generate_series(1, 50) i;""")
+    millrace = start(shop("public.c", postgres={"snapshot.mode": "initial"}))
+    wait_until(lambda: client.dbsize() >= 51, "all is there", 30, context=millrace.tail)
+    stop = threading.Event()
+
+    def change() -> None:
+        with database.connect() as connection:
+            turn = 0
+            while not stop.is_set():
+                turn += 1
+                connection.execute("update c set v = v + 1 where id = %s", (turn % 50 + 1,))
+
+    writer = threading.Thread(target=change)
+    writer.start()
+    try:
+        for turn in range(4):
+            for key in range(1 + turn, 50, 5):
+                client.delete(f"c:id:{key}")
+            millrace.command("verify", "{file}", "--settle-ms", "200", "--repair", "missing,different,extra",
+                             timeout_s=120)
+    finally:
+        stop.set()
+        writer.join()
+    settled(millrace)
+    verify(millrace, "--repair", "missing,different,extra", code=0)
+    assert counts(verify(millrace, code=0)["public.c"]) == {}
+
+
+def test_keys_of_every_kind(shop: Shop, database: Database, client: redis.Redis) -> None:
+    database.script("""
+      create table k_text (a text, b int, v text, primary key (a, b));
+      create table k_uuid (id uuid primary key); create table k_bytes (id bytea primary key);
+      create table k_time (at timestamptz, d date, primary key (at, d)); create table k_number (n numeric primary key);
+      create table k_bool (b bool, c char(3), primary key (b, c)); create table k_none (v int);
+      alter table k_none replica identity full;
+      insert into k_text select x, i, null
+        from unnest(array['', ' ', 'a:b', '%41', 'Ä', 'ß', '"', '\\', E'\\n', '''']) x, generate_series(-1, 1) i;
+      insert into k_uuid select gen_random_uuid() from generate_series(1, 50);
+      insert into k_bytes values (''), ('\\x00'), ('\\xff3a25'), ('abc');
+      insert into k_time values ('2024-02-29 13:45:59.5+02', '2024-02-29'), ('infinity', '-infinity'),
+        ('1970-01-01', 'infinity');
+      insert into k_number values (1.50), (-0.001), ('NaN'), (1e30);
+      insert into k_bool values (true, 'a'), (false, 'abc');""")
+    tables = "public.k_text,public.k_uuid,public.k_bytes,public.k_time,public.k_number,public.k_bool,public.k_none"
+    millrace = start(shop(tables, postgres={"snapshot.mode": "initial"}))
+    settled(millrace)
+    found = verify(millrace, "--chunk-rows", "2", code=0)
+    assert {name.removeprefix("public."): table["rows"] for name, table in found.items()} == {
+        "k_text": 30, "k_uuid": 50, "k_bytes": 4, "k_time": 3, "k_number": 4, "k_bool": 2, "k_none": 0}
+    assert "no key" in found["public.k_none"]["skipped"]
+    keys = list(client.scan_iter("k_*"))
+    assert len(keys) == 93
+    client.delete(*keys)
+    found = verify(millrace, code=1)
+    assert {name: counts(table).get("missing") for name, table in found.items() if not table["skipped"]} == {
+        name: table["rows"] for name, table in found.items() if not table["skipped"]}
+    verify(millrace, "--repair", "missing", code=0)
+    assert sorted(client.scan_iter("k_*")) == sorted(keys)
+    database.script("""truncate k_text, k_uuid, k_bytes, k_time, k_number, k_bool;""")
+    wait_until(lambda: not list(client.scan_iter("k_*")), "all is gone", 15)
+    for key in keys:
+        client.json().set(key, "$", {})
+    found = verify(millrace, code=1)
+    assert sum(counts(table).get("extra", 0) for table in found.values()) == 93
+    verify(millrace, "--repair", "extra", code=0)
+    assert not list(client.scan_iter("k_*"))
+
+
+def test_every_target_type(shop: Shop, database: Database, client: redis.Redis) -> None:
+    database.script("""create table f (id int primary key, g text, n int); alter table f replica identity full;
+      create table c (id int primary key, f_id int, v text); alter table c replica identity full;""")
+    outputs = ({"topics": "t.public.f,t.public.c"}
+               | output("doc", topics="t.public.f", target__key="doc:{id}")
+               | output("child", topics="t.public.c", target__key="doc:{f_id}", target__nest="children")
+               | output("hash", topics="t.public.f", target__type="hash", target__key="hash:{id}")
+               | output("text", topics="t.public.f", target__type="string", target__key="text:{id}")
+               | output("set", topics="t.public.f", target__type="set", target__key="by:{g}")
+               | output("rank", topics="t.public.f", target__type="sorted_set", target__key="rank", target__score="n")
+               | output("log", topics="t.public.f", target__type="stream", target__key="log:{table}"))
+    millrace = start(shop("public.f,public.c", redis=outputs))
+    database.script("""insert into f select i, 'g' || i % 3, i from generate_series(1, 30) i;
+      insert into f values (31, 'g', null);
+      insert into c select i, 1 + i % 31, 'c' from generate_series(1, 60) i; delete from f where id = 5;""")
+    settled(millrace)
+    found = verify(millrace)
+    assert counts(found["public.f"]) == {}, found
+    assert any("stream" in limit for limit in found["public.f"]["limits"])
+    # Two rows wait for their parent, which is gone.
+    assert counts(found["public.c"]) == {"missing": 2}
+    client.json().set("doc:2", "$.n", 0)
+    client.json().set("doc:3", "$.children['33'].v", "changed")
+    client.hset("hash:2", mapping={"n": "0", "mine": "1"})
+    client.set("text:2", "{}")
+    client.srem("by:g2", "2")
+    client.zadd("rank", {"2": 0.5})
+    found = verify(millrace, "--repair", "missing,different", code=1)
+    assert counts(found["public.f"]) == {}
+    assert found["public.f"]["repaired"] == 5
+    assert found["public.c"]["repaired"] == 1
+    assert client.hgetall("hash:2") == {"id": "2", "g": "g2", "n": "2", "mine": "1"}
+    assert client.zscore("rank", "2") == 2
+
+
+def test_what_cannot_be_looked_at_is_told(shop: Shop, database: Database, client: redis.Redis) -> None:
+    database.script("create table s (id int primary key);")
+    millrace = start(shop("public.s"))
+    settled(millrace)
+    for arguments, code, words in ((("nobody",), 2, "no connector nobody"), (("source",), 2, "is a source"),
+                                   (("--table", "public.x"), 3, "nothing was compared"),
+                                   (("--repair", "all"), 2, "all")):
+        done = millrace.command("verify", "{file}", *arguments)
+        assert (done.returncode, words in done.stdout + done.stderr) == (code, True), done.stdout + done.stderr
+    for away in ({"postgres": {"database.port": "1"}}, {"redis": {"redis.uri": "redis://127.0.0.1:1/0"}}):
+        other = shop("public.s", **away)
+        other.write()
+        done = other.command("verify", "{file}")
+        assert done.returncode == 3
+        assert "127.0.0.1" in done.stderr
