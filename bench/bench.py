@@ -9,6 +9,7 @@ NAMES = {
     "drain": "backlog drain to the durable log, beside pg_recvlogical",
     "redis": "log to Redis JSON documents, beside a pipelined client",
     "targets": "a mix of changes to documents and hashes, beside a pipelined client and a Python consumer",
+    "verify": "comparing a million rows with their documents: time, and the load on the source",
     "clients": "hiredis beside our own Redis client: rate and CPU",
     "latency": "commit to document readable in Redis, beside a bare replication reader",
     "idle": "memory and CPU of one source and one sink with nothing to do",
