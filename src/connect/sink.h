@@ -25,6 +25,8 @@ struct ReadBatch {
   /// sent for their rejects only. A sink that cannot tell the rejects without applying applies them again, in
   /// order.
   bool already_applied = false;
+  /// Handed to `resend`: these rows lie before the position, and `after` is that position.
+  bool resent = false;
 
   [[nodiscard]] bool selected(std::uint32_t i) const { return topic_selected[batch->records()[i].topic]; }
 };
@@ -72,6 +74,13 @@ class Sink {
   /// names durable is durable as far as the target promises; rejects must reach the log before or with the
   /// offset they belong to.
   [[nodiscard]] virtual Result<Settled> poll(std::int64_t until_us) = 0;
+  /// Applies one row that was rejected before and may be taken now; rows behind it have been applied since.
+  /// Called only while all that was written is settled; the target has the row, or it is in the answer, when
+  /// this returns. The target's position stays where it is. A target that does not answer is an error as with
+  /// `write`: the row may then have been applied, and is sent again.
+  [[nodiscard]] virtual Result<std::vector<Rejected>> resend(const ReadBatch& /*rows*/) {
+    return reject_error("this kind of sink cannot be sent a row again");
+  }
   /// The log has the settled position and its rejects on disk.
   [[nodiscard]] virtual Status settled(const LogPosition& durable) = 0;
   [[nodiscard]] virtual SinkStatus status() const = 0;

@@ -14,6 +14,7 @@
 #include "connect/sink.h"
 #include "event/batch.h"
 #include "event/position.h"
+#include "log/dead_letter.h"
 #include "log/log_info.h"
 
 namespace millrace {
@@ -29,6 +30,8 @@ struct RetentionPolicy {
   std::int64_t retention_ms = 604'800'000;  ///< -1: for ever
   std::int64_t retention_bytes =
       -1;  ///< per stream; -1: no bound. Forces out what a sink has not read, loudly
+  std::int64_t dead_letter_ms = 2'592'000'000;  ///< of those dealt with; open ones stay. -1: for ever
+  std::int64_t dead_letters = 100'000;          ///< of those dealt with, a sink; -1: no bound
 };
 
 /// The seam between capture and delivery. Thread-safe: each source appends from one thread to its own stream,
@@ -84,15 +87,27 @@ class Log {
   [[nodiscard]] virtual Result<Backlog> backlog(const LogPosition& from) = 0;
 
   [[nodiscard]] virtual Result<std::optional<LogPosition>> settled(std::string_view sink) = 0;
-  /// The sink's position and its dead letters, in one atomic, synced write. A reject with the same stream,
-  /// sequence and row as one already parked for this sink replaces it: sent again, it is still one dead
-  /// letter. From its first settle on a sink is known, and retention keeps what it has not read. Let a new
-  /// one settle `earliest()` before it reads; it starts incomplete when a stream's first_sequence is not 0.
+  /// The sink's position and its rejects, synced: each reject is on disk, with a copy of its row, before or
+  /// with the position. One with the same stream, sequence and row as a letter of this sink is that letter,
+  /// parked once more: sent again, it is still one. From its first settle on a sink is known, and retention
+  /// keeps what it has not read. Let a new one settle `earliest()` before it reads; it starts incomplete when
+  /// a stream's first_sequence is not 0.
   [[nodiscard]] virtual Status settle(std::string_view sink, const LogPosition& durable,
                                       std::span<const Rejected> rejected) = 0;
+  /// By id from `from_id` on, whatever their state.
   [[nodiscard]] virtual Result<std::vector<DeadLetter>> dead_letters(std::string_view sink,
                                                                      std::uint64_t from_id,
                                                                      std::size_t limit) = 0;
+  /// The letter of a row of the log, if that row was ever rejected.
+  [[nodiscard]] virtual Result<std::optional<DeadLetter>> dead_letter_of(std::string_view sink,
+                                                                         const StreamPosition& row) = 0;
+  /// The row of a letter: its copy, else the log's, if that has it still.
+  [[nodiscard]] virtual Result<LetterImage> dead_letter_row(std::string_view sink,
+                                                            const DeadLetter& letter) = 0;
+  /// Writes letters with what has become of them: one atomic, synced write. Those that are gone stay gone.
+  [[nodiscard]] virtual Status update_dead_letters(std::string_view sink,
+                                                   std::span<const DeadLetter> letters) = 0;
+  [[nodiscard]] virtual LetterCounts dead_letter_counts(std::string_view sink) = 0;
   [[nodiscard]] virtual Result<std::vector<SinkInfo>> sinks() = 0;
   /// A sink that is gone holds nothing back any more; its dead letters go with it.
   [[nodiscard]] virtual Status forget_sink(std::string_view sink) = 0;

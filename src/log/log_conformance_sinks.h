@@ -79,7 +79,7 @@ TEST_P(LogConformance, RetentionByTimeWaitsForSinks) {
   LogPosition at;
   at.set({stream(), 1, 0});
   ASSERT_TRUE(log_->settle("slow", at, {}));
-  const RetentionPolicy policy{1000, -1};
+  const RetentionPolicy policy{1000, -1, -1, -1};
   EXPECT_GT(*log_->retain(policy, 4'000'000), 0U);
   EXPECT_EQ(log_->earliest()->at(stream()).sequence, 1U);
   EXPECT_EQ(*log_->retain(policy, 4'000'000), 0U);

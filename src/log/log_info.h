@@ -4,7 +4,6 @@
 #include <string>
 
 #include "connect/log_position.h"
-#include "connect/sink.h"
 #include "event/batch.h"
 
 namespace millrace {
@@ -26,12 +25,6 @@ struct TopicRow {
   std::uint32_t row = 0;  ///< index into `batch`
   std::uint64_t sequence = 0;
   BatchPtr batch;
-};
-
-struct DeadLetter {
-  std::uint64_t id = 0;
-  std::int64_t at_us = 0;  ///< wall clock when it was parked
-  Rejected rejected;
 };
 
 struct StreamInfo {

@@ -87,9 +87,14 @@ std::string dead_letters(std::string_view sink) { return Writer().tag('d').text(
 std::string dead_letter(std::string_view sink, std::uint64_t id) {
   return Writer().tag('d').text(sink).u64(id).take();
 }
+std::string letter_rows(std::string_view sink) { return Writer().tag('w').text(sink).take(); }
+std::string letter_row(std::string_view sink, std::uint64_t id) {
+  return Writer().tag('w').text(sink).u64(id).take();
+}
+std::string next_letter(std::string_view sink) { return Writer().tag('n').rest(sink).take(); }
 std::string rejects(std::string_view sink) { return Writer().tag('r').text(sink).take(); }
-std::string reject(std::string_view sink, const Rejected& rejected) {
-  return Writer().tag('r').text(sink).u32(rejected.stream).u64(rejected.sequence).u32(rejected.row).take();
+std::string reject(std::string_view sink, const StreamPosition& row) {
+  return Writer().tag('r').text(sink).u32(row.stream).u64(row.sequence).u32(row.row).take();
 }
 std::string states(std::string_view owner) { return Writer().tag('a').text(owner).take(); }
 std::string state(std::string_view owner, std::string_view key) {
@@ -242,8 +247,48 @@ std::string encode(const DeadLetter& r) {
   Writer out;
   out.i64(r.at_us).u32(r.rejected.stream).u64(r.rejected.sequence).u32(r.rejected.row);
   out.text(r.rejected.topic).text(r.rejected.target_key).text(r.rejected.error);
+  out.tag(static_cast<char>(r.state)).i64(r.changed_us).u32(r.sent_again);
+  out.tag(static_cast<char>(r.row)).u32(r.row_bytes).text(r.commit).u32(r.index);
+  out.u32(static_cast<std::uint32_t>(r.history.size()));
+  for (const LetterEvent& event : r.history) {
+    out.i64(event.at_us).tag(static_cast<char>(event.what)).tag(static_cast<char>(event.state));
+    out.text(event.by).text(event.note).text(event.edited);
+  }
   return out.take();
 }
+
+namespace {
+
+/// An enum of `count` values.
+template <typename Enum>
+Enum read_enum(ByteReader& in, std::uint8_t count) {
+  const std::uint8_t value = in.u8();
+  if (value >= count) in.fail();
+  return value < count ? static_cast<Enum>(value) : Enum{};
+}
+
+void read_fate(ByteReader& in, DeadLetter& r) {
+  r.state = read_enum<LetterState>(in, 5);
+  r.changed_us = in.i64();
+  r.sent_again = in.u32();
+  r.row = read_enum<LetterRow>(in, 5);
+  r.row_bytes = in.u32();
+  r.commit = read_text(in);
+  r.index = in.u32();
+  const std::uint32_t events = in.u32();
+  for (std::uint32_t i = 0; i < events && in.ok(); ++i) {
+    LetterEvent event;
+    event.at_us = in.i64();
+    event.what = read_enum<LetterEvent::What>(in, 3);
+    event.state = read_enum<LetterState>(in, 5);
+    event.by = read_text(in);
+    event.note = read_text(in);
+    event.edited = read_text(in);
+    r.history.push_back(std::move(event));
+  }
+}
+
+}  // namespace
 
 template <>
 Result<DeadLetter> decode(std::string_view bytes) {
@@ -256,6 +301,11 @@ Result<DeadLetter> decode(std::string_view bytes) {
   r.rejected.topic = read_text(in);
   r.rejected.target_key = read_text(in);
   r.rejected.error = read_text(in);
+  if (in.ok() && in.left() == 0) {  // of format 1: parked, and nothing has been done with it
+    r.changed_us = r.at_us;
+  } else {
+    read_fate(in, r);
+  }
   return finish(in, std::move(r), "dead letter");
 }
 

@@ -1,11 +1,8 @@
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 
-#include "base/result.h"
 #include "connect/log_position.h"
 #include "event/position.h"
 #include "log/log.h"
@@ -14,7 +11,7 @@
 namespace millrace {
 
 /// Of the records below; docs/log-format.md describes them. A log of a higher number is refused.
-inline constexpr std::uint32_t kLogFormat = 1;
+inline constexpr std::uint32_t kLogFormat = 2;
 
 using TopicId = std::uint32_t;
 
@@ -95,8 +92,11 @@ namespace keys {
 [[nodiscard]] std::string sink(std::string_view sink);
 [[nodiscard]] std::string dead_letters(std::string_view sink);
 [[nodiscard]] std::string dead_letter(std::string_view sink, std::uint64_t id);
+[[nodiscard]] std::string letter_rows(std::string_view sink);
+[[nodiscard]] std::string letter_row(std::string_view sink, std::uint64_t id);
+[[nodiscard]] std::string next_letter(std::string_view sink);
 [[nodiscard]] std::string rejects(std::string_view sink);
-[[nodiscard]] std::string reject(std::string_view sink, const Rejected& rejected);
+[[nodiscard]] std::string reject(std::string_view sink, const StreamPosition& row);
 [[nodiscard]] std::string states(std::string_view owner);
 [[nodiscard]] std::string state(std::string_view owner, std::string_view key);
 /// kIndexSpace.

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -47,6 +48,12 @@ class StoreLog final : public Log {
                               std::span<const Rejected> rejected) override;
   [[nodiscard]] Result<std::vector<DeadLetter>> dead_letters(std::string_view sink, std::uint64_t from_id,
                                                              std::size_t limit) override;
+  [[nodiscard]] Result<std::optional<DeadLetter>> dead_letter_of(std::string_view sink,
+                                                                 const StreamPosition& row) override;
+  [[nodiscard]] Result<LetterImage> dead_letter_row(std::string_view sink, const DeadLetter& letter) override;
+  [[nodiscard]] Status update_dead_letters(std::string_view name,
+                                           std::span<const DeadLetter> letters) override;
+  [[nodiscard]] LetterCounts dead_letter_counts(std::string_view name) override;
   [[nodiscard]] Result<std::vector<SinkInfo>> sinks() override;
   [[nodiscard]] Status forget_sink(std::string_view name) override;
   [[nodiscard]] Result<std::vector<TopicInfo>> topics() override;
@@ -59,12 +66,14 @@ class StoreLog final : public Log {
   void wake() override;
 
  private:
-  struct Stream;   // a StreamState with its writer's lock and metrics
-  struct Sink;     // position and next dead letter of a sink, with its writer's lock
-  struct Next;     // what a reader is to look at next
-  struct Waiter;   // the state a reader saw when it began to look
-  struct Indexed;  // a topic's entry with the offset of its first row
-  struct Cut;      // how far retention goes in one stream
+  struct Stream;       // a StreamState with its writer's lock and metrics
+  struct Sink;         // position and dead letters of a sink, with its writer's lock
+  struct LetterTally;  // what the dead letters of a sink come to
+  struct LetterWrite;  // dead letters on their way to the disk
+  struct Next;         // what a reader is to look at next
+  struct Waiter;       // the state a reader saw when it began to look
+  struct Indexed;      // a topic's entry with the offset of its first row
+  struct Cut;          // how far retention goes in one stream
   using TopicFilter = std::function<bool(std::string_view)>;
 
   StoreLog(std::unique_ptr<Store> store, const StoreLogOptions& options, const LogEnvironment& environment);
@@ -106,6 +115,17 @@ class StoreLog final : public Log {
   [[nodiscard]] Status collect_rows(const TopicState& topic, std::uint64_t offset, std::size_t limit,
                                     std::vector<TopicRow>& out);
   [[nodiscard]] Result<BatchRecord> batch_record(const Stream& stream, std::uint64_t sequence);
+
+  // store_log_letters.cc
+  [[nodiscard]] Result<std::optional<DeadLetter>> find_letter(std::string_view sink, std::uint64_t id);
+  void keep_row(std::string_view sink, DeadLetter& letter, BatchPtr batch, LetterWrite& out);
+  [[nodiscard]] Status park(std::string_view sink, const Rejected& row, const BatchPtr& batch,
+                            LetterWrite& out);
+  [[nodiscard]] Status write_letters(std::string_view name, Sink& sink, LetterWrite& out);
+  [[nodiscard]] Status each_letter(std::string_view sink, const std::function<void(const DeadLetter&)>& take);
+  [[nodiscard]] Status load_letters(std::string_view name, Sink& sink);
+  [[nodiscard]] Status purge_letters(const std::string& name, const RetentionPolicy& policy,
+                                     std::int64_t wall_us);
 
   // store_log_retain.cc
   [[nodiscard]] Result<Cut> find_cut(const Stream& stream, const RetentionPolicy& policy,
@@ -151,11 +171,19 @@ struct StoreLog::Stream {
   Counter& bytes_total;
 };
 
+struct StoreLog::LetterTally {
+  std::uint64_t next = 1;  ///< id
+  std::uint64_t all = 0;
+  std::uint64_t open = 0;
+  std::uint64_t row_bytes = 0;                                       ///< of the copies
+  std::int64_t purge_us = std::numeric_limits<std::int64_t>::max();  ///< when the oldest was dealt with
+};
+
 struct StoreLog::Sink {
-  std::mutex writing;  ///< held over a settle
-  // The log's lock guards the rest.
+  std::mutex writing;  ///< held over whatever writes it; that thread may read the rest
+  // Changed under the log's lock too.
   std::optional<LogPosition> position;
-  std::uint64_t next_dead_letter = 1;
+  LetterTally letters;
 };
 
 struct StoreLog::Next {

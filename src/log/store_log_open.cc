@@ -88,7 +88,13 @@ Status StoreLog::load_format() {
                                     *number, kLogFormat),
                         "start the newer millrace again, or give this one another log.dir");
     }
-    // Format 1 is the first one. A later number upgrades here, in place, in one write with its new number.
+    // Format 1 had shorter records of dead letters, which are still understood; each is longer once written
+    // anew. An older program must not read those.
+    if (*number < kLogFormat) {
+      StoreWrite write;
+      write.put(kMetaSpace, keys::format(), encode_number(kLogFormat));
+      MILLRACE_TRY(store_->write(write));
+    }
   }
   auto id = store_->get(kMetaSpace, keys::log_id());
   if (!id) return std::move(id).error();
@@ -179,10 +185,7 @@ Status StoreLog::load_sinks() {
     if (!position) return std::move(position).error();
     auto sink = std::make_unique<Sink>();
     sink->position = std::move(*position);
-    const std::string letters = keys::dead_letters(name);
-    auto newest = store_->last(kMetaSpace, letters, keys::prefix_end(letters));
-    if (!newest) return std::move(newest).error();
-    if (*newest) sink->next_dead_letter = keys::tail_u64((*newest)->key) + 1;
+    MILLRACE_TRY(load_letters(name, *sink));
     sinks_.emplace(name, std::move(sink));
   }
   return {};

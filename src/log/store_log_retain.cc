@@ -139,10 +139,13 @@ Result<std::uint64_t> StoreLog::cut_stream(Stream& stream, const Cut& cut) {
 Result<std::uint64_t> StoreLog::retain(const RetentionPolicy& policy, std::int64_t wall_us) {
   const std::lock_guard structure(structure_);
   std::vector<Stream*> streams;
+  std::vector<std::string> sinks;
   {
     const std::lock_guard lock(mutex_);
     for (const auto& [id, stream] : streams_) streams.push_back(stream.get());
+    for (const auto& [name, sink] : sinks_) sinks.push_back(name);
   }
+  for (const std::string& sink : sinks) MILLRACE_TRY(purge_letters(sink, policy, wall_us));
   std::uint64_t freed = 0;
   for (Stream* stream : streams) {
     const auto cut = find_cut(*stream, policy, wall_us);

@@ -24,12 +24,17 @@ constexpr std::int64_t kRetainEveryUs = 10'000'000;
 
 /// A connector under its name: its settings, and its task while it has one.
 struct Connector {
-  Connector(const ConnectorSpec& its_spec, const ConnectorConfig& its_config, Metrics& metrics)
-      : spec(its_spec), config(its_config), state_metrics(metrics, its_config.connector()) {}
+  Connector(const ConnectorSpec& its_spec, const ConnectorConfig& its_config,
+            const Runtime::Environment& environment)
+      : spec(its_spec),
+        config(its_config),
+        state_metrics(environment.metrics, its_config.connector()),
+        letters(environment.clock) {}
 
   const ConnectorSpec& spec;
   const ConnectorConfig config;
   StateMetrics state_metrics;
+  LetterDesk letters;  ///< of a sink; outlives its tasks
 
   std::mutex operation;  // start, pause, resume, restart, remove: one at a time; taken before `mutex`
   std::vector<TaskThread> threads;  // under `operation`; run stages of `task`
@@ -59,6 +64,8 @@ class Runtime::Impl {
   Status reset(std::string_view name);
   Status remove(std::string_view name);
   Status forget_sink(std::string_view name);
+  Result<std::uint64_t> work_on_letters(std::string_view sink, LetterRequest request);
+  Result<LetterOperation> letter_operation(std::string_view sink, std::uint64_t id);
   std::vector<ConnectorStatus> status();
   void stop();
 
@@ -67,8 +74,7 @@ class Runtime::Impl {
 
   Result<ConnectorPtr> find(std::string_view name);
   std::vector<ConnectorPtr> all();
-  Result<std::shared_ptr<Task>> make_task(const ConnectorSpec& spec, const ConnectorConfig& config,
-                                          bool anew);
+  Result<std::shared_ptr<Task>> make_task(Connector& connector, bool anew);
   Status launch(Connector& connector, bool anew = false);
   void halt(Connector& connector);
   ConnectorStatus status_of(Connector& connector) const;
@@ -85,8 +91,9 @@ class Runtime::Impl {
   std::optional<TaskThread> housekeeping_thread_;
 };
 
-Result<std::shared_ptr<Task>> Runtime::Impl::make_task(const ConnectorSpec& spec,
-                                                       const ConnectorConfig& config, bool anew) {
+Result<std::shared_ptr<Task>> Runtime::Impl::make_task(Connector& connector, bool anew) {
+  const ConnectorSpec& spec = connector.spec;
+  const ConnectorConfig& config = connector.config;
   const TaskSettings settings{config.connector(),
                               std::string(spec.kind),
                               environment_.log,
@@ -95,7 +102,8 @@ Result<std::shared_ptr<Task>> Runtime::Impl::make_task(const ConnectorSpec& spec
                               environment_.metrics,
                               environment_.failpoints,
                               options_,
-                              anew};
+                              anew,
+                              &connector.letters};
   const MemoryShares shares = divide_memory(options_.memory_bytes, options_.batch_bytes, 1, 0);
   return guard("making connector " + config.connector(), [&]() -> Result<std::shared_ptr<Task>> {
     if (spec.is_source()) {
@@ -117,7 +125,7 @@ Result<std::shared_ptr<Task>> Runtime::Impl::make_task(const ConnectorSpec& spec
 
 /// Under `operation`; the connector has no task. On an error it is `failed` with that in its status.
 Status Runtime::Impl::launch(Connector& connector, bool anew) {
-  Result<std::shared_ptr<Task>> task = make_task(connector.spec, connector.config, anew);
+  Result<std::shared_ptr<Task>> task = make_task(connector, anew);
   if (!task) {
     environment_.logger.error("connector cannot start", {{"connector", connector.config.connector()},
                                                          {"error", std::string_view(task.error().message)}});
@@ -161,7 +169,7 @@ void Runtime::Impl::halt(Connector& connector) {
 }
 
 Status Runtime::Impl::start(const ConnectorSpec& spec, const ConnectorConfig& config) {
-  auto connector = std::make_shared<Connector>(spec, config, environment_.metrics);
+  auto connector = std::make_shared<Connector>(spec, config, environment_);
   const std::lock_guard operation(connector->operation);
   {
     const std::lock_guard lock(mutex_);
@@ -227,6 +235,33 @@ Status Runtime::Impl::forget_sink(std::string_view name) {
     return stop_error("the log keeps nothing for a sink called " + std::string(name));
   }
   return environment_.log.forget_sink(name);
+}
+
+Result<std::uint64_t> Runtime::Impl::work_on_letters(std::string_view sink, LetterRequest request) {
+  Result<ConnectorPtr> connector = find(sink);
+  if (!connector) return std::move(connector).error();
+  const ConnectorStatus status = status_of(**connector);
+  if (status.is_source) return stop_error(std::string(sink) + " is a source; only sinks park rows");
+  const ConnectorState state = status.state;
+  if (state == ConnectorState::kPaused || state == ConnectorState::kFailed ||
+      state == ConnectorState::kStopped) {
+    return stop_error("sink " + std::string(sink) + " is " + std::string(state_name(state, false)),
+                      "its dead letters are dealt with while it runs: resume or restart it first");
+  }
+  Result<std::uint64_t> id = (*connector)->letters.submit(std::move(request));
+  environment_.log.wake();
+  return id;
+}
+
+Result<LetterOperation> Runtime::Impl::letter_operation(std::string_view sink, std::uint64_t id) {
+  Result<ConnectorPtr> connector = find(sink);
+  if (!connector) return std::move(connector).error();
+  std::optional<LetterOperation> found = (*connector)->letters.find(id);
+  if (!found) {
+    return stop_error("no operation on dead letters of " + std::string(sink) + " has the number " +
+                      std::to_string(id));
+  }
+  return *std::move(found);
 }
 
 Status Runtime::Impl::remove(std::string_view name) {
@@ -355,6 +390,12 @@ Status Runtime::resume(std::string_view name) { return impl_->resume(name); }
 Status Runtime::restart(std::string_view name) { return impl_->restart(name); }
 Status Runtime::reset(std::string_view name) { return impl_->reset(name); }
 Status Runtime::forget_sink(std::string_view name) { return impl_->forget_sink(name); }
+Result<std::uint64_t> Runtime::work_on_letters(std::string_view sink, LetterRequest request) {
+  return impl_->work_on_letters(sink, std::move(request));
+}
+Result<LetterOperation> Runtime::letter_operation(std::string_view sink, std::uint64_t id) {
+  return impl_->letter_operation(sink, id);
+}
 Status Runtime::remove(std::string_view name) { return impl_->remove(name); }
 std::vector<ConnectorStatus> Runtime::status() const { return impl_->status(); }
 void Runtime::stop() { impl_->stop(); }

@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "connect/spec.h"
 #include "log/log.h"
+#include "runtime/letters.h"
 
 namespace millrace {
 
@@ -52,7 +53,8 @@ struct ConnectorStatus {
   std::int64_t retained_bytes = -1;  ///< sources: WAL held back by the slot
   std::uint64_t rows = 0;            ///< since the process started
   std::uint64_t errors = 0;
-  std::uint64_t dead_letters = 0;  ///< sinks: parked rows
+  std::uint64_t dead_letters = 0;       ///< sinks: parked rows not dealt with
+  std::uint64_t dead_letters_ever = 0;  ///< sinks: parked rows, whatever became of them
   SnapshotProgress snapshot;
   std::vector<std::string> warnings;
 };
@@ -98,6 +100,11 @@ class Runtime {
   [[nodiscard]] Status remove(std::string_view name);
   /// Lets go what the log keeps for a sink that no connector is; an error when one is, or the log has none.
   [[nodiscard]] Status forget_sink(std::string_view name);
+
+  /// Has a sink's own thread replay or drop dead letters; the answer is the operation's number. An error when
+  /// the sink does not run. What waits when the sink stops is not done.
+  [[nodiscard]] Result<std::uint64_t> work_on_letters(std::string_view sink, LetterRequest request);
+  [[nodiscard]] Result<LetterOperation> letter_operation(std::string_view sink, std::uint64_t id);
 
   [[nodiscard]] std::vector<ConnectorStatus> status() const;
 

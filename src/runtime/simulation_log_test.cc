@@ -49,6 +49,17 @@ class FaultyLog final : public Log {
                                                std::size_t limit) override {
     return inner_->dead_letters(sink, from, limit);
   }
+  Result<std::optional<DeadLetter>> dead_letter_of(std::string_view sink,
+                                                   const StreamPosition& row) override {
+    return inner_->dead_letter_of(sink, row);
+  }
+  Result<LetterImage> dead_letter_row(std::string_view sink, const DeadLetter& letter) override {
+    return inner_->dead_letter_row(sink, letter);
+  }
+  Status update_dead_letters(std::string_view sink, std::span<const DeadLetter> letters) override {
+    return inner_->update_dead_letters(sink, letters);
+  }
+  LetterCounts dead_letter_counts(std::string_view sink) override { return inner_->dead_letter_counts(sink); }
   Status forget_source(std::string_view connector) override { return inner_->forget_source(connector); }
   Result<std::vector<SinkInfo>> sinks() override { return inner_->sinks(); }
   Status forget_sink(std::string_view sink) override { return inner_->forget_sink(sink); }

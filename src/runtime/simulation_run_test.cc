@@ -42,13 +42,15 @@ class Simulation {
   TaskSettings settings(const char* name) {
     RuntimeOptions options;
     options.batch_rows = 2 + shape_.below(8);
-    return {name, "simulated", *program_.log, clock_, logger_, metrics_, failpoints_, options};
+    return {name,     "simulated", *program_.log, clock_, logger_,
+            metrics_, failpoints_, options,       false,  &letters_};
   }
 
   ManualClock clock_;
   Logger logger_;
   Metrics metrics_;
   FailPoints failpoints_;
+  LetterDesk letters_{clock_};
   MemoryDisk disk_;
   Dice shape_;  // what the run is like; World's dice decide what happens in it
   World world_;

@@ -17,6 +17,8 @@ constexpr std::int64_t kLookEveryUs = 1'000'000;
 // While something is in flight new rows are looked for this often, answers or not.
 constexpr std::int64_t kPollSliceUs = 2'000;
 constexpr std::int64_t kGoodConnectionUs = 5'000'000;
+// Dead letters and new rows take turns.
+constexpr std::int64_t kLetterTurnUs = 50'000;
 constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 
 TaskContext context_of(const TaskSettings& s, std::stop_token stop) {
@@ -37,7 +39,9 @@ SinkStage::SinkStage(const TaskSettings& settings, std::unique_ptr<Sink> sink, T
       metrics_(metrics),
       stop_(stop),
       context_(context_of(settings, stop)),
-      backoff_(settings.name) {}
+      backoff_(settings.name),
+      letters_({settings.log, settings.clock, settings.logger, settings.failpoints, *settings.letters,
+                settings.name}) {}
 
 SinkStage::~SinkStage() { close(); }
 
@@ -115,9 +119,12 @@ Result<StepOutcome> SinkStage::open(std::int64_t until_us) {
 
 Result<StepOutcome> SinkStage::run(std::int64_t until_us) {
   if (now() >= settle_due_us() && !settle_or_wait(until_us)) return StepOutcome::kIdle;
-  const bool room =
-      in_flight_.empty() || in_flight_.bytes() < in_flight_limit_.load(std::memory_order_relaxed);
-  bool moved = false;
+  const Result<bool> quiet = tend_letters();
+  if (!quiet) return quiet.error();
+  if (phase_ != Phase::kRun) return StepOutcome::kWorked;
+  const bool room = !*quiet && (in_flight_.empty() ||
+                                in_flight_.bytes() < in_flight_limit_.load(std::memory_order_relaxed));
+  bool moved = letters_.active();
   if (room) {
     Result<bool> read = read_and_write(until_us);
     if (!read) return std::move(read).error();
@@ -138,9 +145,27 @@ Result<StepOutcome> SinkStage::run(std::int64_t until_us) {
   return moved ? StepOutcome::kWorked : StepOutcome::kIdle;
 }
 
+/// True: no new rows are to be read, so that letters can be sent once all is settled.
+Result<bool> SinkStage::tend_letters() {
+  if (std::exchange(letters_had_turn_, false) || !letters_.active()) return false;
+  const Result<bool> ready = letters_.prepare(*settled_, now() + kLetterTurnUs);
+  heartbeat_.beat(now());
+  if (!ready || !*ready) return ready;
+  // Rows up to `applied_` are at the target already: none of them may come to lie under a letter.
+  if (!in_flight_.empty() || !durable_.covers(applied_)) return !in_flight_.empty();
+  if (durable_ != *settled_ || !rejected_.empty()) {
+    static_cast<void>(settle_or_wait(now()));
+    return true;  // once more, for what that has moved
+  }
+  MILLRACE_TRY(letters_.send(*sink_, durable_, now() + kLetterTurnUs));
+  heartbeat_.beat(now());
+  letters_had_turn_ = true;
+  return true;
+}
+
 Result<bool> SinkStage::read_and_write(std::int64_t until_us) {
   std::int64_t wait_until_us = now();
-  if (in_flight_.empty()) {
+  if (in_flight_.empty() && !letters_.active()) {
     wait_until_us = std::min(until_us, settle_due_us());
     if (skipped_) wait_until_us = std::min(wait_until_us, told_us_ + kTellPositionEveryUs);
   }
@@ -224,10 +249,7 @@ std::int64_t SinkStage::settle_due_us() const {
 Status SinkStage::settle() {
   MILLRACE_TRY(settings_.failpoints.pass("runtime.before_settle"));
   MILLRACE_TRY(settings_.log.settle(settings_.name, durable_, rejected_));
-  if (!rejected_.empty()) {
-    dead_letters_moved_ = true;
-    warn_of_dead_letters();
-  }
+  if (!rejected_.empty()) warn_of_dead_letters();
   rejected_.clear();
   settled_ = durable_;
   settled_us_ = now();
@@ -287,6 +309,7 @@ Result<StepOutcome> SinkStage::finish(std::int64_t until_us) {
           {{"connector", settings_.name}, {"error", std::string_view(status.error().message)}});
     }
   }
+  letters_.stop(failed_ ? "the sink has failed" : "the sink was stopped");
   publish(true);
   close();
   if (!failed_) show_state(ConnectorState::kStopped);

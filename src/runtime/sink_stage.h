@@ -14,6 +14,7 @@
 #include "runtime/backoff.h"
 #include "runtime/heartbeat.h"
 #include "runtime/in_flight.h"
+#include "runtime/letter_work.h"
 #include "runtime/sink_start.h"
 #include "runtime/stage.h"
 #include "runtime/task.h"
@@ -48,6 +49,7 @@ class SinkStage final : public Stage {
   Result<StepOutcome> finish(std::int64_t until_us);
 
   Result<bool> read_and_write(std::int64_t until_us);
+  Result<bool> tend_letters();
   Status write(const ReadBatch& rows);
   Status tell_position();
   Result<bool> poll(std::int64_t until_us);
@@ -99,9 +101,9 @@ class SinkStage final : public Stage {
   InFlight in_flight_;
   std::uint64_t rows_unsettled_ = 0;  // settled by the sink, not yet kept in the log
   bool settle_trouble_ = false;
-  bool dead_letters_moved_ = true;
-  std::uint64_t dead_letters_ = 0;
-  std::uint64_t next_dead_letter_ = 0;
+  LetterWork letters_;
+  bool letters_had_turn_ = false;
+  std::uint64_t letters_ever_ = 0;
 
   std::vector<std::string> warnings_;
   std::optional<std::int64_t> opened_us_;

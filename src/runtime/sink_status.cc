@@ -10,8 +10,6 @@ namespace {
 constexpr std::int64_t kPublishUs = 500'000;
 constexpr std::size_t kWarnedTopics = 20;
 constexpr std::int64_t kWarnDeadLettersEveryUs = 10'000'000;
-constexpr std::size_t kDeadLetterPage = 1000;
-constexpr std::size_t kDeadLetterPages = 10;  // at a time: the rest is counted by the next call
 
 }  // namespace
 
@@ -69,7 +67,7 @@ void SinkStage::warn_of_dead_letters() {
 void SinkStage::publish(bool at_once) {
   if (!at_once && now() - published_us_ < kPublishUs) return;
   published_us_ = now();
-  if (dead_letters_moved_) count_dead_letters();
+  count_dead_letters();
   SinkStatus sink;
   if (open_) sink = sink_->status();
   std::int64_t lag_bytes = -1;
@@ -94,21 +92,15 @@ void SinkStage::publish(bool at_once) {
   });
 }
 
-/// Numbers only rise, and a reject sent again keeps its number: so those beyond the last one known are new.
 void SinkStage::count_dead_letters() {
-  for (std::size_t page = 0; page < kDeadLetterPages; ++page) {
-    Result<std::vector<DeadLetter>> letters =
-        settings_.log.dead_letters(settings_.name, next_dead_letter_, kDeadLetterPage);
-    if (!letters) return;
-    if (letters->empty()) {
-      dead_letters_moved_ = false;
-      break;
-    }
-    dead_letters_ += letters->size();
-    next_dead_letter_ = letters->back().id + 1;
-  }
-  metrics_.dead_letters.set(static_cast<std::int64_t>(dead_letters_));
-  board_.update([this](ConnectorStatus& status) { status.dead_letters = dead_letters_; });
+  const LetterCounts counts = settings_.log.dead_letter_counts(settings_.name);
+  metrics_.dead_letters.set(static_cast<std::int64_t>(counts.open));
+  if (counts.ever > letters_ever_) metrics_.dead_letters_parked.add(counts.ever - letters_ever_);
+  letters_ever_ = counts.ever;
+  board_.update([&counts](ConnectorStatus& status) {
+    status.dead_letters = counts.open;
+    status.dead_letters_ever = counts.ever;
+  });
 }
 
 }  // namespace millrace

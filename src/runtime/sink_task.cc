@@ -8,7 +8,7 @@ SinkTask::SinkTask(const TaskSettings& settings, std::unique_ptr<Sink> sink, Top
                    const MemoryShares& shares)
     : settings_(settings),
       metrics_(settings.metrics, settings.name),
-      stage_(settings, std::move(sink), std::move(wants), board_, metrics_, stop_.get_token()) {
+      stage_(settings_, std::move(sink), std::move(wants), board_, metrics_, stop_.get_token()) {
   set_memory(shares);
 }
 

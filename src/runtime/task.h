@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "connect/task_context.h"
+#include "runtime/letter_desk.h"
 #include "runtime/memory_budget.h"
 #include "runtime/runtime.h"
 #include "runtime/stage.h"
@@ -25,6 +26,7 @@ struct TaskSettings {
   FailPoints& failpoints;
   RuntimeOptions options;
   bool anew = false;  ///< sinks: what the target says about its position does not count at the first opening
+  LetterDesk* letters = nullptr;  ///< of a sink, never null then
 };
 
 /// A task's status as its own stages keep it, for others to read: nobody else ever calls the connector.

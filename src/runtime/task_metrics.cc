@@ -51,8 +51,10 @@ SinkMetrics::SinkMetrics(Metrics& metrics, const std::string& connector)
       queue_bytes(metrics.gauge("millrace_queue_bytes", kQueueHelp, of(connector))),
       lag_bytes(metrics.gauge("millrace_lag_bytes", kLagBytesHelp, of(connector))),
       lag_ms(metrics.gauge("millrace_lag_milliseconds", kLagMsHelp, of(connector))),
-      dead_letters(metrics.gauge("millrace_dead_letters",
-                                 "Rows parked because the target will never take them", of(connector))) {}
+      dead_letters(metrics.gauge("millrace_dead_letters", "Rejected rows that have not been dealt with",
+                                 of(connector))),
+      dead_letters_parked(metrics.counter("millrace_dead_letters_total",
+                                          "Rejected rows since the sink is known", of(connector))) {}
 
 StateMetrics::StateMetrics(Metrics& metrics, const std::string& connector) : states{} {
   static constexpr std::array<const char*, kConnectorStates> kNames = {

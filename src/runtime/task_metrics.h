@@ -38,6 +38,7 @@ struct SinkMetrics {
   Gauge& lag_bytes;
   Gauge& lag_ms;
   Gauge& dead_letters;
+  Counter& dead_letters_parked;
 };
 
 inline constexpr std::size_t kConnectorStates = 8;

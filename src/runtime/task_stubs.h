@@ -63,6 +63,8 @@ class StubSink final : public Sink {
     std::deque<Error> poll_errors;
     std::vector<Rejected> rejects;  ///< answered by the next poll
     std::vector<ReadBatch> written;
+    std::vector<ReadBatch> resent;
+    std::deque<Result<std::vector<Rejected>>> resend_answers;  ///< used up: all are taken
     std::vector<LogPosition> settled;
     int closed = 0;
   };
@@ -92,6 +94,13 @@ class StubSink final : public Sink {
     out.rejected = std::exchange(script_.rejects, {});
     return out;
   }
+  [[nodiscard]] Result<std::vector<Rejected>> resend(const ReadBatch& rows) override {
+    script_.resent.push_back(rows);
+    if (script_.resend_answers.empty()) return std::vector<Rejected>();
+    Result<std::vector<Rejected>> answer = std::move(script_.resend_answers.front());
+    script_.resend_answers.pop_front();
+    return answer;
+  }
   [[nodiscard]] Status settled(const LogPosition& durable) override {
     script_.settled.push_back(durable);
     return {};
@@ -113,6 +122,7 @@ struct Bench {
   std::unique_ptr<Log> log = open();
   simulation::Database tables{2};
   RuntimeOptions options;
+  LetterDesk letters{clock};
 
   std::unique_ptr<Log> open() {
     auto opened = open_memory_log(disk, {}, clock, logger, metrics, failpoints);
@@ -120,7 +130,7 @@ struct Bench {
     return std::move(*opened);
   }
   TaskSettings settings(const char* name) {
-    return {name, "stub", *log, clock, logger, metrics, failpoints, options};
+    return {name, "stub", *log, clock, logger, metrics, failpoints, options, false, &letters};
   }
   /// One transaction of one row of table `table`; answers the position behind it.
   SourcePosition add(BatchBuilder& out, std::uint64_t number, std::uint32_t table = 0) const {

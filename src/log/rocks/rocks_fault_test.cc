@@ -235,7 +235,37 @@ TEST_F(RocksFaultTest, ANewerFormatIsRefused) {
   const auto log = try_open(directory_.path());
   ASSERT_FALSE(log);
   EXPECT_EQ(log.error().next, Next::kStop);
-  EXPECT_THAT(log.error().message, HasSubstr("newer millrace (format 2), this one knows 1"));
+  EXPECT_THAT(log.error().message, HasSubstr("newer millrace (format 3), this one knows 2"));
+}
+
+TEST_F(RocksFaultTest, ALogOfTheFirstFormatIsTakenOver) {
+  {
+    const auto log = open();
+    ASSERT_TRUE(append(*log, 1));
+    ASSERT_TRUE(log->settle("cache", *log->latest(), {{{1, 0, 0, "a", "k", "e"}}}));
+  }
+  {
+    auto store = open_rocks_store({directory_.path()}, logger_);
+    StoreWrite write;  // as the first format had it: no copy, nothing behind the error
+    const std::string letter = encode(DeadLetter{1, 7, {1, 0, 0, "a", "k", "e"}});
+    write.put(kMetaSpace, keys::format(), encode_number(1));
+    write.put(kMetaSpace, keys::dead_letter("cache", 1), letter.substr(0, 8 + 4 + 8 + 4 + 3 * (4 + 1)));
+    write.remove(kMetaSpace, keys::letter_row("cache", 1));
+    write.remove(kMetaSpace, keys::next_letter("cache"));
+    ASSERT_TRUE((*store)->write(write));
+  }
+  {
+    const auto log = open();
+    EXPECT_EQ(log->dead_letter_counts("cache").open, 1U);
+    auto letters = *log->dead_letters("cache", 0, 10);
+    ASSERT_EQ(letters.size(), 1U);
+    EXPECT_EQ(letters[0].row, LetterRow::kInLog);
+    EXPECT_NE(log->dead_letter_row("cache", letters[0])->batch, nullptr) << "the log has it still";
+    add_event(letters[0], {8, LetterEvent::What::kDrop, LetterState::kDropped, "http", "", ""});
+    ASSERT_TRUE(log->update_dead_letters("cache", letters));
+  }
+  const auto store = open_rocks_store({directory_.path()}, logger_);
+  EXPECT_EQ(*decode<std::uint64_t>(**(*store)->get(kMetaSpace, keys::format())), 2U);
 }
 
 TEST_F(RocksFaultTest, AFlippedByteInADataFileIsAStopThatNamesTheBatch) {

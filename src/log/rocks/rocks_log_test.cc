@@ -7,6 +7,7 @@
 
 #include "log/log_conformance.h"
 #include "log/log_conformance_append.h"
+#include "log/log_conformance_letters.h"
 #include "log/log_conformance_read.h"
 #include "log/log_conformance_sinks.h"
 #include "log/log_conformance_visibility.h"

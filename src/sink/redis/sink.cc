@@ -30,6 +30,7 @@ class RedisSink final : public Sink {
   Result<std::optional<LogPosition>> open(TaskContext& context) override;
   Status write(const ReadBatch& rows) override;
   Result<Settled> poll(std::int64_t until_us) override;
+  Result<std::vector<Rejected>> resend(const ReadBatch& rows) override;
   Status settled(const LogPosition& durable) override;
   [[nodiscard]] SinkStatus status() const override;
   void close() override;
@@ -189,7 +190,7 @@ Result<std::size_t> RedisSink::learn_limit() {
 
 LogPosition RedisSink::position_at(const ReadBatch& rows, std::uint32_t row) const {
   LogPosition position = rows.after;
-  position.set({rows.stream, rows.sequence, row});
+  if (!rows.resent) position.set({rows.stream, rows.sequence, row});
   return position;
 }
 
@@ -492,6 +493,18 @@ Result<Settled> RedisSink::poll(std::int64_t until_us) {
   }
   out.durable = durable_;
   return out;
+}
+
+Result<std::vector<Rejected>> RedisSink::resend(const ReadBatch& rows) {
+  if (!client_) return reconnect_error("the Redis sink is not open");
+  MILLRACE_CHECK(rows.resent);
+  MILLRACE_TRY(flush_held());  // rows of topics that it does not take
+  MILLRACE_TRY(add_rows(rows, rows.first_row, rows.end_row, false));
+  MILLRACE_TRY(flush(rows.after, true));
+  MILLRACE_TRY(drain());
+  std::vector<Rejected> rejected;
+  if (auto settled = pipeline_->take_settled(rejected)) durable_ = std::move(*settled);
+  return rejected;
 }
 
 Status RedisSink::settled(const LogPosition& /*durable*/) { return {}; }
