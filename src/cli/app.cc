@@ -160,13 +160,32 @@ void add_consume(CLI::App& app, Chosen& chosen) {
 }
 
 void add_dead_letters(CLI::App& app, Chosen& chosen) {
-  auto* command =
-      add_command(app, "dead-letters", "List the rows a sink could not apply and has parked",
-                  "  millrace dead-letters cache\n  millrace dead-letters cache --from 100 --json\n");
+  auto* command = add_command(app, "dead-letters", "Show, send again or drop the rows a sink could not apply",
+                              "  millrace dead-letters cache --groups\n  millrace dead-letters cache --id 7\n"
+                              "  millrace dead-letters cache replay --error 'a key of another type'\n"
+                              "  millrace dead-letters cache replay --id 7 --edit row.json\n"
+                              "  millrace dead-letters cache drop --topic shop.public.t\n"
+                              "  millrace dead-letters cache --state all --export letters.ndjson\n");
   const auto options = std::make_shared<DeadLettersOptions>();
   command->add_option("CONNECTOR", options->connector, "Name of a sink")->required();
+  command->add_option("ACTION", options->action, "replay: send again, in order; drop: give up")
+      ->check(CLI::IsMember({"replay", "drop"}));
+  command->add_option("--id", options->ids, "This one; may be given more than once. Alone: all about it");
+  command->add_option("--error", options->error, "Those whose error has this in it, whatever the numbers");
+  command->add_option("--topic", options->topic, "Those of this topic");
+  command->add_flag("--all", options->all, "All that are open");
+  command->add_option("--edit", options->edit_file,
+                      "File with a JSON object, column to value, to send in place of the row's own values");
+  command->add_flag("--force", options->force,
+                    "Send also over later changes of the same key, or where that cannot be told");
+  command->add_option("--state", options->state, "open, all, parked, failed, done, dropped or superseded")
+      ->check(CLI::IsMember({"open", "all", "parked", "failed", "done", "dropped", "superseded"}))
+      ->capture_default_str();
+  command->add_flag("--groups", options->groups, "Count them by topic and error");
+  command->add_option("--export", options->export_file,
+                      "Write them with rows and history, a JSON text a line, to this file (- is the screen)");
   command->add_option("--from", options->from, "First id")->capture_default_str();
-  command->add_option("-n,--limit", options->limit, "At most so many, 1000 at once")
+  command->add_option("-n,--limit", options->limit, "List at most so many, 1000 at once")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   command->add_flag("--json", options->json, "For scripts");

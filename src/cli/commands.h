@@ -71,6 +71,16 @@ struct ConsumeOptions {
 struct DeadLettersOptions {
   RemoteOptions remote;
   std::string connector;
+  std::string action;  ///< `replay`, `drop`, or empty: they are only shown
+  std::vector<std::uint64_t> ids;
+  std::string error;
+  std::string topic;
+  bool all = false;
+  std::string edit_file;
+  bool force = false;
+  std::string state = "open";
+  bool groups = false;
+  std::string export_file;  ///< `-` is standard output
   std::uint64_t from = 0;
   std::uint64_t limit = 100;
   bool json = false;

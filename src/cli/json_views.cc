@@ -1,88 +1,78 @@
-// The one file here that knows simdjson.
-#include <simdjson.h>
-
+// What the answers of HTTP say.
 #include <utility>
 
 #include "cli/views.h"
+#include "format/json_value.h"
 
 namespace millrace {
 namespace {
-
-using simdjson::dom::array;
-using simdjson::dom::element;
-
-std::string text_of(const element& from, std::string_view name) {
-  std::string_view value;
-  return from[name].get(value) == simdjson::SUCCESS ? std::string(value) : std::string();
-}
-
-std::int64_t integer_of(const element& from, std::string_view name, std::int64_t otherwise) {
-  std::int64_t value = 0;
-  return from[name].get(value) == simdjson::SUCCESS ? value : otherwise;
-}
-
-std::uint64_t unsigned_of(const element& from, std::string_view name) {
-  std::uint64_t value = 0;
-  return from[name].get(value) == simdjson::SUCCESS ? value : 0;
-}
 
 Error not_ours() {
   return stop_error("the answer is not one of millrace", "is --url the address of a millrace process?");
 }
 
-/// Hands each member of the array at `pointer` (empty: the document itself) to `take`.
+/// Hands each object of a JSON array to `take`.
 template <typename Take>
-Status each_of(std::string_view json, std::string_view member, const Take& take) {
-  simdjson::dom::parser parser;
-  element root;
-  if (parser.parse(json.data(), json.size(), true).get(root) != simdjson::SUCCESS) return not_ours();
-  array all;
-  const auto error = member.empty() ? root.get(all) : root[member].get(all);
-  if (error != simdjson::SUCCESS) return not_ours();
-  for (const element one : all) {
-    if (!one.is_object()) return not_ours();
-    take(one);
+Status each_of(std::string_view json, const Take& take) {
+  const auto all = parse_json_array(json);
+  if (!all) return not_ours();
+  for (const JsonValue& one : *all) {
+    const auto object = parse_json_object(one.raw);
+    if (!object) return not_ours();
+    take(*object);
   }
   return {};
 }
 
-void read_snapshot(const element& from, SnapshotProgress& into) {
-  element snapshot;
-  if (from["snapshot"].get(snapshot) != simdjson::SUCCESS) return;
-  bool active = false;
-  into.active = snapshot["active"].get(active) == simdjson::SUCCESS && active;
-  into.table = text_of(snapshot, "table");
-  into.tables_done = unsigned_of(snapshot, "tables_done");
-  into.tables_total = unsigned_of(snapshot, "tables_total");
-  into.rows_done = unsigned_of(snapshot, "rows_done");
-  into.rows_estimated = integer_of(snapshot, "rows_estimated", -1);
+std::uint64_t unsigned_of(const JsonObject& from, std::string_view name) {
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(0, from.integer(name, 0)));
+}
+
+void read_snapshot(const JsonObject& from, SnapshotProgress& into) {
+  const JsonValue* value = from.find("snapshot");
+  if (value == nullptr) return;
+  const auto snapshot = parse_json_object(value->raw);
+  if (!snapshot) return;
+  into.active = snapshot->truth("active");
+  into.table = snapshot->text("table");
+  into.tables_done = unsigned_of(*snapshot, "tables_done");
+  into.tables_total = unsigned_of(*snapshot, "tables_total");
+  into.rows_done = unsigned_of(*snapshot, "rows_done");
+  into.rows_estimated = snapshot->integer("rows_estimated", -1);
+}
+
+void read_warnings(const JsonObject& from, std::vector<std::string>& into) {
+  const JsonValue* value = from.find("warnings");
+  if (value == nullptr) return;
+  const auto warnings = parse_json_array(value->raw);
+  if (!warnings) return;
+  for (const JsonValue& warning : *warnings) {
+    if (warning.kind == JsonValue::Kind::kString) into.push_back(warning.text);
+  }
 }
 
 }  // namespace
 
 Result<std::vector<ConnectorView>> parse_status(std::string_view json) {
   std::vector<ConnectorView> out;
-  MILLRACE_TRY(each_of(json, "connectors", [&](const element& one) {
+  const auto root = parse_json_object(json);
+  const JsonValue* connectors = root ? root->find("connectors") : nullptr;
+  if (connectors == nullptr) return not_ours();
+  MILLRACE_TRY(each_of(connectors->raw, [&](const JsonObject& one) {
     ConnectorView view;
-    view.name = text_of(one, "name");
-    view.kind = text_of(one, "kind");
-    view.state = text_of(one, "state");
-    view.message = text_of(one, "message");
-    view.hint = text_of(one, "hint");
-    view.position = text_of(one, "position");
-    view.lag_bytes = integer_of(one, "lag_bytes", -1);
-    view.lag_ms = integer_of(one, "lag_ms", -1);
-    view.rows = integer_of(one, "rows", 0);
-    view.errors = integer_of(one, "errors", 0);
-    view.dead_letters = integer_of(one, "dead_letters", 0);
+    view.name = one.text("name");
+    view.kind = one.text("kind");
+    view.state = one.text("state");
+    view.message = one.text("message");
+    view.hint = one.text("hint");
+    view.position = one.text("position");
+    view.lag_bytes = one.integer("lag_bytes", -1);
+    view.lag_ms = one.integer("lag_ms", -1);
+    view.rows = one.integer("rows", 0);
+    view.errors = one.integer("errors", 0);
+    view.dead_letters = one.integer("dead_letters", 0);
     read_snapshot(one, view.snapshot);
-    array warnings;
-    if (one["warnings"].get(warnings) == simdjson::SUCCESS) {
-      for (const element warning : warnings) {
-        std::string_view text;
-        if (warning.get(text) == simdjson::SUCCESS) view.warnings.emplace_back(text);
-      }
-    }
+    read_warnings(one, view.warnings);
     out.push_back(std::move(view));
   }));
   return out;
@@ -90,29 +80,50 @@ Result<std::vector<ConnectorView>> parse_status(std::string_view json) {
 
 Result<std::vector<TopicView>> parse_topics(std::string_view json) {
   std::vector<TopicView> out;
-  MILLRACE_TRY(each_of(json, "", [&](const element& one) {
-    out.push_back({text_of(one, "topic"), integer_of(one, "first_offset", 0),
-                   integer_of(one, "next_offset", 0), integer_of(one, "bytes", 0)});
+  MILLRACE_TRY(each_of(json, [&](const JsonObject& one) {
+    out.push_back({one.text("topic"), one.integer("first_offset", 0), one.integer("next_offset", 0),
+                   one.integer("bytes", 0)});
   }));
   return out;
 }
 
 Result<std::vector<DeadLetterView>> parse_dead_letters(std::string_view json) {
   std::vector<DeadLetterView> out;
-  MILLRACE_TRY(each_of(json, "", [&](const element& one) {
-    out.push_back({integer_of(one, "id", 0), text_of(one, "at"), text_of(one, "topic"),
-                   text_of(one, "target_key"), text_of(one, "error")});
+  MILLRACE_TRY(each_of(json, [&](const JsonObject& one) {
+    out.push_back({one.integer("id", 0), one.text("at"), one.text("state"), one.text("topic"),
+                   one.text("target_key"), one.text("error")});
   }));
   return out;
 }
 
+Result<std::vector<LetterGroupView>> parse_letter_groups(std::string_view json) {
+  std::vector<LetterGroupView> out;
+  MILLRACE_TRY(each_of(json, [&](const JsonObject& one) {
+    out.push_back({one.integer("count", 0), one.text("first_at"), one.text("last_at"), one.text("topic"),
+                   one.text("error")});
+  }));
+  return out;
+}
+
+Result<LetterOperationView> parse_letter_operation(std::string_view json) {
+  const auto one = parse_json_object(json);
+  if (!one || one->find("operation") == nullptr) return not_ours();
+  LetterOperationView view;
+  view.operation = one->integer("operation", 0);
+  view.state = one->text("state");
+  view.message = one->text("message");
+  view.matched = one->integer("matched", 0);
+  view.done = one->integer("done", 0);
+  view.failed = one->integer("failed", 0);
+  view.superseded = one->integer("superseded", 0);
+  view.held = one->integer("held", 0);
+  view.dropped = one->integer("dropped", 0);
+  return view;
+}
+
 std::string parse_error_message(std::string_view json) {
-  simdjson::dom::parser parser;
-  element root;
-  std::string_view message;
-  if (parser.parse(json.data(), json.size(), true).get(root) == simdjson::SUCCESS &&
-      root["message"].get(message) == simdjson::SUCCESS) {
-    return std::string(message);
+  if (const auto root = parse_json_object(json); root && root->find("message") != nullptr) {
+    return root->text("message");
   }
   return std::string(json.substr(0, 300));
 }

@@ -38,7 +38,12 @@ ExitCode Remote::get(const std::string& path, HttpAnswer& answer, std::int64_t t
 
 ExitCode Remote::post(const std::string& path, std::int64_t timeout_ms) {
   HttpAnswer answer;
-  return judge(client_.post(path, "", timeout_ms), answer);
+  return post(path, "", answer, timeout_ms);
+}
+
+ExitCode Remote::post(const std::string& path, const std::string& body, HttpAnswer& answer,
+                      std::int64_t timeout_ms) {
+  return judge(client_.post(path, body, timeout_ms), answer);
 }
 
 ExitCode Remote::judge(Result<HttpAnswer> got, HttpAnswer& answer) {

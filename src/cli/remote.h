@@ -30,6 +30,8 @@ class Remote {
   [[nodiscard]] ExitCode get(const std::string& path, HttpAnswer& answer, std::int64_t timeout_ms = 10'000);
   /// A POST without a body, whose answer says only whether it was taken.
   [[nodiscard]] ExitCode post(const std::string& path, std::int64_t timeout_ms = 30'000);
+  [[nodiscard]] ExitCode post(const std::string& path, const std::string& body, HttpAnswer& answer,
+                              std::int64_t timeout_ms = 30'000);
 
  private:
   [[nodiscard]] ExitCode judge(Result<HttpAnswer> got, HttpAnswer& answer);

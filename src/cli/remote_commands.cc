@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/remote_print.h"
 #include "cli/views.h"
 #include "control/start_point.h"
 
@@ -17,33 +18,6 @@ constexpr std::int64_t kWatchEveryUs = 1'000'000;
 constexpr std::uint64_t kRowsAtOnce = 5000;
 constexpr std::int64_t kFollowWaitMs = 20'000;
 constexpr std::int64_t kRetryAfterUs = 1'000'000;
-
-ExitCode wrong_usage(Console& console, const Error& error) {
-  console.complain(error);
-  return ExitCode::kUsage;
-}
-
-/// Asks once and prints: the JSON as it came, or what `show` makes of it.
-template <typename Show>
-ExitCode ask_and_print(const RemoteOptions& where, const std::string& path, bool json, Console& console,
-                       const Show& show) {
-  const auto address = remote_address(where);
-  if (!address) return wrong_usage(console, address.error());
-  Remote remote(*address, console);
-  HttpAnswer answer;
-  if (const ExitCode code = remote.get(path, answer); code != ExitCode::kOk) return code;
-  if (json) {
-    console.print(answer.body);
-    return ExitCode::kOk;
-  }
-  const Result<std::string> text = show(answer.body);
-  if (!text) {
-    console.complain(text.error());
-    return ExitCode::kFailed;
-  }
-  console.print(*text);
-  return ExitCode::kOk;
-}
 
 Result<std::string> show_status(std::string_view body) {
   auto connectors = parse_status(body);
@@ -115,18 +89,6 @@ ExitCode steer_command(const SteerOptions& options, Console& console) {
   const std::string kind = options.action == "forget" ? "sinks" : "connectors";
   return Remote(*address, console)
       .post("/api/v1/" + kind + "/" + percent_encode(options.name) + "/" + options.action);
-}
-
-ExitCode dead_letters_command(const DeadLettersOptions& options, Console& console) {
-  const std::string path = "/api/v1/connectors/" + percent_encode(options.connector) +
-                           "/dead-letters?from=" + std::to_string(options.from) +
-                           "&limit=" + std::to_string(options.limit);
-  return ask_and_print(options.remote, path, options.json, console,
-                       [](std::string_view body) -> Result<std::string> {
-                         auto letters = parse_dead_letters(body);
-                         if (!letters) return std::move(letters).error();
-                         return dead_letters_table(*letters);
-                       });
 }
 
 ExitCode consume_command(const ConsumeOptions& options, Console& console) {

@@ -76,12 +76,35 @@ std::string topics_table(const std::vector<TopicView>& topics) {
 
 std::string dead_letters_table(const std::vector<DeadLetterView>& letters) {
   if (letters.empty()) return "no dead letters\n";
-  TextTable table({{"ID", true}, {"AT"}, {"TOPIC"}, {"TARGET KEY"}, {"ERROR"}});
+  TextTable table({{"ID", true}, {"AT"}, {"STATE"}, {"TOPIC"}, {"TARGET KEY"}, {"ERROR"}});
   for (const DeadLetterView& one : letters) {
-    table.add({std::to_string(one.id), one.at, printable(one.topic, 300), printable(one.target_key, 300),
+    table.add({std::to_string(one.id), one.at, one.state, printable(one.topic, 300),
+               printable(one.target_key, 300), printable(one.error, 1000)});
+  }
+  return table.text();
+}
+
+std::string letter_groups_table(const std::vector<LetterGroupView>& groups) {
+  if (groups.empty()) return "no dead letters\n";
+  TextTable table({{"COUNT", true}, {"FIRST"}, {"LAST"}, {"TOPIC"}, {"ERROR"}});
+  for (const LetterGroupView& one : groups) {
+    table.add({grouped(positive(one.count)), one.first_at, one.last_at, printable(one.topic, 300),
                printable(one.error, 1000)});
   }
   return table.text();
+}
+
+std::string operation_text(const LetterOperationView& operation) {
+  std::string out = operation.state + ": " + grouped(positive(operation.matched)) + " dead letters";
+  for (const auto& [count, what] :
+       {std::pair(operation.done, "sent and taken"), std::pair(operation.failed, "rejected again"),
+        std::pair(operation.superseded, "superseded by later changes"),
+        std::pair(operation.held, "not sent (their history says why)"),
+        std::pair(operation.dropped, "dropped")}) {
+    if (count > 0) out += ", " + grouped(positive(count)) + " " + what;
+  }
+  if (!operation.message.empty()) out += "; " + printable(operation.message, 1000);
+  return out + "\n";
 }
 
 }  // namespace millrace

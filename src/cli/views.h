@@ -37,9 +37,30 @@ struct TopicView {
 struct DeadLetterView {
   std::int64_t id = 0;
   std::string at;
+  std::string state;
   std::string topic;
   std::string target_key;
   std::string error;
+};
+
+struct LetterGroupView {
+  std::int64_t count = 0;
+  std::string first_at;
+  std::string last_at;
+  std::string topic;
+  std::string error;
+};
+
+struct LetterOperationView {
+  std::int64_t operation = 0;
+  std::string state;
+  std::string message;
+  std::int64_t matched = 0;
+  std::int64_t done = 0;
+  std::int64_t failed = 0;
+  std::int64_t superseded = 0;
+  std::int64_t held = 0;
+  std::int64_t dropped = 0;
 };
 
 [[nodiscard]] ConnectorView view_of(const ConnectorStatus& status);
@@ -49,6 +70,8 @@ struct DeadLetterView {
 [[nodiscard]] Result<std::vector<ConnectorView>> parse_status(std::string_view json);
 [[nodiscard]] Result<std::vector<TopicView>> parse_topics(std::string_view json);
 [[nodiscard]] Result<std::vector<DeadLetterView>> parse_dead_letters(std::string_view json);
+[[nodiscard]] Result<std::vector<LetterGroupView>> parse_letter_groups(std::string_view json);
+[[nodiscard]] Result<LetterOperationView> parse_letter_operation(std::string_view json);
 /// `message` of an error answer; the answer itself when it has none.
 [[nodiscard]] std::string parse_error_message(std::string_view json);
 
@@ -59,5 +82,8 @@ struct DeadLetterView {
 [[nodiscard]] std::string status_table(const std::vector<ConnectorView>& connectors);
 [[nodiscard]] std::string topics_table(const std::vector<TopicView>& topics);
 [[nodiscard]] std::string dead_letters_table(const std::vector<DeadLetterView>& letters);
+[[nodiscard]] std::string letter_groups_table(const std::vector<LetterGroupView>& groups);
+/// What an operation came to, in a line.
+[[nodiscard]] std::string operation_text(const LetterOperationView& operation);
 
 }  // namespace millrace

@@ -43,6 +43,20 @@ auto name_and_log_options() {
                  .doc = "How large the log of one source may grow; -1: no bound. The oldest rows go first, "
                         "even when a sink has not read them, which is then reported.",
                  .minimum = -1},
+      OptionSpec{.name = "log.deadletter.retention.ms",
+                 .type = kInteger,
+                 .default_value = "2592000000",
+                 .group = "Log",
+                 .doc = "How long dead letters stay once they have been dealt with (sent again, dropped or "
+                        "superseded); -1: for ever. Those that are still open are never removed.",
+                 .minimum = -1},
+      OptionSpec{.name = "log.deadletter.retention.count",
+                 .type = kInteger,
+                 .default_value = "100000",
+                 .group = "Log",
+                 .doc = "How many dead letters that have been dealt with stay for each sink; -1: no bound. "
+                        "The oldest go first.",
+                 .minimum = -1},
   };
 }
 

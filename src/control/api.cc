@@ -9,22 +9,12 @@
 #include <optional>
 #include <utility>
 
-#include "base/text.h"
+#include "control/api_answers.h"
+#include "control/letters_api.h"
 #include "control/topic_rows.h"
 
 namespace millrace {
 namespace {
-
-constexpr std::uint64_t kMaxDeadLetters = 1000;
-
-HttpResponse json_response(int status, std::string body) {
-  body += '\n';
-  return {status, "application/json", std::move(body)};
-}
-
-HttpResponse failure(int status, const Error& error) {
-  return http_error(status, error.hint.empty() ? error.message : error.message + "; " + error.hint);
-}
 
 /// What Prometheus' own clients say about a process, under their names.
 std::string process_metrics() {
@@ -44,20 +34,6 @@ std::string process_metrics() {
          std::to_string(cpu_s) + "\n";
 }
 
-const ConnectorStatus* find_connector(const std::vector<ConnectorStatus>& all, std::string_view name) {
-  const auto at = std::ranges::find(all, name, &ConnectorStatus::name);
-  return at == all.end() ? nullptr : &*at;
-}
-
-HttpResponse no_connector(const std::vector<ConnectorStatus>& all, std::string_view name) {
-  std::vector<std::string_view> known;
-  known.reserve(all.size());
-  for (const ConnectorStatus& one : all) known.push_back(one.name);
-  const std::string_view near = nearest_name(name, known);
-  return http_error(404, "no connector is called " + std::string(name) +
-                             (near.empty() ? std::string() : "; did you mean " + std::string(near) + "?"));
-}
-
 /// Pause, resume, restart or reset: 202 when taken.
 HttpHandler command(const Api& api, const std::function<Status(std::string_view)>& act) {
   return [&api, act](const HttpRequest& request) {
@@ -68,22 +44,6 @@ HttpHandler command(const Api& api, const std::function<Status(std::string_view)
     if (!done) return failure(409, done.error());
     return json_response(202, "{}");
   };
-}
-
-HttpResponse answer_dead_letters(const Api& api, const HttpRequest& request) {
-  const std::string& name = request.parameters.at("name");
-  const auto all = api.status();
-  const ConnectorStatus* connector = find_connector(all, name);
-  if (connector == nullptr) return no_connector(all, name);
-  if (connector->is_source) return http_error(400, name + " is a source; only sinks park rows");
-  const auto from = parse_uint64(request.query_value("from").value_or("0"));
-  const auto limit = parse_uint64(request.query_value("limit").value_or("100"));
-  if (!from || !limit || *limit == 0 || *limit > kMaxDeadLetters) {
-    return http_error(400, "expected from=ID and limit=N with N from 1 to 1000");
-  }
-  auto letters = api.log.dead_letters(name, *from, static_cast<std::size_t>(*limit));
-  if (!letters) return failure(500, letters.error());
-  return json_response(200, dead_letters_json(*letters));
 }
 
 HttpResponse answer_topics(const Api& api) {
@@ -133,8 +93,7 @@ void add_api_routes(HttpRouter& router, const Api& api) {
              [&api, places = std::make_shared<WaitPlaces>(api.waiting_requests)](const HttpRequest& request) {
                return answer_topic_rows(request, api.log, api.clock, *places);
              });
-  router.add("GET", "/api/v1/connectors/{name}/dead-letters",
-             [&api](const HttpRequest& request) { return answer_dead_letters(api, request); });
+  add_letter_routes(router, api);
   router.add("POST", "/api/v1/connectors/{name}/pause", command(api, api.pause));
   router.add("POST", "/api/v1/connectors/{name}/resume", command(api, api.resume));
   router.add("POST", "/api/v1/connectors/{name}/restart", command(api, api.restart));

@@ -29,6 +29,8 @@ struct Api {
   std::function<Status(std::string_view connector)> reset;
   std::function<Status(std::string_view sink)> forget_sink;
   std::size_t waiting_requests = 8;  ///< that may wait for rows at a time
+  std::function<Result<std::uint64_t>(std::string_view sink, LetterRequest request)> work_on_letters{};
+  std::function<Result<LetterOperation>(std::string_view sink, std::uint64_t id)> letter_operation{};
 };
 
 /// GET  /health                                       200, or 503 with reasons
@@ -36,7 +38,7 @@ struct Api {
 /// GET  /api/v1/status                                every connector
 /// GET  /api/v1/topics                                every topic
 /// GET  /api/v1/topics/{topic}/rows                   rows, a JSON text a line; see topic_rows.h
-/// GET  /api/v1/connectors/{name}/dead-letters        ?from=ID&limit=N
+/// ...  /api/v1/connectors/{name}/dead-letters...     see letters_api.h
 /// POST /api/v1/connectors/{name}/pause|resume|restart|reset
 /// GET  /api/v1/sinks                                 those the log keeps rows for
 /// POST /api/v1/sinks/{name}/forget                   lets them go, when the pipeline has no such sink

@@ -75,8 +75,8 @@ class ApiTest : public ::testing::Test {
     HttpRequest request{.method = "GET", .path = path, .query = std::move(query)};
     return router_.dispatch(request);
   }
-  HttpResponse post(const std::string& path) {
-    HttpRequest request{.method = "POST", .path = path};
+  HttpResponse post(const std::string& path, std::string body = {}) {
+    HttpRequest request{.method = "POST", .path = path, .body = std::move(body)};
     return router_.dispatch(request);
   }
   static std::vector<std::string> lines(const std::string& text) {
@@ -97,6 +97,7 @@ class ApiTest : public ::testing::Test {
   std::unique_ptr<Log> log_ = *open_memory_log(disk_, {}, clock_, logger_, metrics_, failpoints_);
   std::vector<ConnectorStatus> status_;
   std::vector<std::string> calls_;
+  std::vector<LetterRequest> requests_;
   Api api_{"shop",
            *log_,
            clock_,
@@ -119,6 +120,17 @@ class ApiTest : public ::testing::Test {
            [this](std::string_view name) {
              calls_.push_back("forget " + std::string(name));
              return Status();
+           },
+           8,
+           [this](std::string_view, LetterRequest request) -> Result<std::uint64_t> {
+             if (request.by == "nobody") return stop_error("sink cache is paused", "resume it");
+             requests_.push_back(std::move(request));
+             return requests_.size();
+           },
+           [](std::string_view, std::uint64_t id) -> Result<LetterOperation> {
+             if (id != 1) return stop_error("no such operation");
+             return LetterOperation{
+                 .id = 1, .asked_us = 1, .matched = 3, .done = 2, .held = 1, .message = {}};
            }};
   HttpRouter router_;
   BatchBuilder builder_;
@@ -281,6 +293,115 @@ TEST_F(ApiTest, ListsDeadLetters) {
   EXPECT_EQ(get("/api/v1/connectors/shop/dead-letters").status, 400);
   EXPECT_THAT(get("/api/v1/connectors/cach/dead-letters").body, HasSubstr("did you mean cache?"));
   EXPECT_EQ(get("/api/v1/connectors/cache/dead-letters", {{"limit", "x"}}).status, 400);
+}
+
+/// A sink with three dead letters, of rows 100 to 102.
+class LettersApiTest : public ApiTest {
+ protected:
+  void SetUp() override {
+    ConnectorStatus sink;
+    sink.name = "cache";
+    sink.is_source = false;
+    status_ = {sink};
+    append(3, "0/1");
+    std::vector<Rejected> rows;
+    for (std::uint32_t i = 0; i < 3; ++i)
+      rows.push_back({1, 0, i, "p.public.t", "t:" + std::to_string(i),
+                      i == 2 ? "other" : "error 7" + std::to_string(i)});
+    ASSERT_TRUE(log_->settle("cache", *log_->latest(), rows));
+    auto letters = *log_->dead_letters("cache", 3, 1);
+    add_event(letters[0],
+              {clock_.wall_us(), LetterEvent::What::kDrop, LetterState::kDropped, "http", "", ""});
+    ASSERT_TRUE(log_->update_dead_letters("cache", letters));
+  }
+  HttpResponse letters(const std::string& path, std::map<std::string, std::string> query = {}) {
+    return get("/api/v1/connectors/cache/dead-letters" + path, std::move(query));
+  }
+  HttpResponse act(const std::string& action, std::string body) {
+    return post("/api/v1/connectors/cache/dead-letters/" + action, std::move(body));
+  }
+  static std::ptrdiff_t count(const HttpResponse& response) {
+    EXPECT_EQ(response.status, 200) << response.body;
+    std::ptrdiff_t n = 0;
+    for (std::size_t at = 0; (at = response.body.find("\"id\":", at)) != std::string::npos; ++at) ++n;
+    return n;
+  }
+};
+
+TEST_F(LettersApiTest, ListsByStateTopicAndError) {
+  EXPECT_EQ(count(letters("")), 2);
+  EXPECT_EQ(count(letters("", {{"state", "all"}})), 3);
+  EXPECT_EQ(count(letters("", {{"state", "dropped"}})), 1);
+  EXPECT_EQ(count(letters("", {{"error", "error 99"}})), 2) << "numbers do not count";
+  EXPECT_EQ(count(letters("", {{"topic", "none"}})), 0);
+  EXPECT_EQ(letters("", {{"state", "sleepy"}}).status, 400);
+  const HttpResponse page = letters("", {{"limit", "1"}});
+  EXPECT_EQ(count(page), 1);
+  EXPECT_EQ(page.headers.at("Millrace-Next-Id"), "2");
+  EXPECT_FALSE(letters("", {{"from", "2"}}).headers.contains("Millrace-Next-Id"));
+}
+
+TEST_F(LettersApiTest, GroupsByTheFormOfTheError) {
+  const std::string body = letters("/groups").body;
+  EXPECT_THAT(body, HasSubstr(R"([{"count":2,"topic":"p.public.t","error":"error N","first_at":)"));
+  EXPECT_THAT(body, HasSubstr(R"("first":{"id":1,"commit":"0/1","index":0,)"));
+  EXPECT_THAT(body, HasSubstr(R"("last":{"id":2,"commit":"0/1","index":1,)"));
+  EXPECT_THAT(body, Not(HasSubstr("other")));
+}
+
+TEST_F(LettersApiTest, ShowsAndExportsTheRowAndItsHistory) {
+  const std::string row = R"("change":{"op":"c","before":null,"after":{"id":101}})";
+  EXPECT_THAT(letters("/2").body, HasSubstr(row));
+  EXPECT_THAT(letters("/2").body, HasSubstr(R"("row_kept":"copied")"));
+  EXPECT_THAT(letters("/3").body, HasSubstr(R"("what":"drop","state":"dropped","by":"http")"));
+  EXPECT_EQ(letters("/4").status, 404);
+  EXPECT_EQ(letters("/x").status, 404);
+  const HttpResponse all = letters("", {{"format", "ndjson"}, {"state", "all"}});
+  EXPECT_EQ(lines(all.body).size(), 3U);
+  EXPECT_THAT(lines(all.body)[1], HasSubstr(row));
+  EXPECT_EQ(all.content_type, "application/x-ndjson");
+}
+
+TEST_F(LettersApiTest, HandsRequestsOn) {
+  const HttpResponse taken =
+      act("replay", R"({"ids":[2,1,2],"error":"e","topic":"t","force":true,"by":"me"})");
+  EXPECT_EQ(taken.status, 202);
+  EXPECT_EQ(taken.body, "{\"operation\":1}\n");
+  EXPECT_EQ(requests_[0].which.ids, (std::vector<std::uint64_t>{1, 2}));
+  EXPECT_EQ(requests_[0].which.error, "e");
+  EXPECT_EQ(requests_[0].which.topic, "t");
+  EXPECT_TRUE(requests_[0].force);
+  EXPECT_EQ(requests_[0].by, "me");
+  EXPECT_EQ(act("drop", R"({"all":true})").status, 202);
+  EXPECT_EQ(requests_[1].action, LetterRequest::Action::kDrop);
+  EXPECT_EQ(requests_[1].by, "http");
+  EXPECT_EQ(act("replay", R"({"all":true,"by":"nobody"})").status, 409);
+  EXPECT_THAT(letters("/operations/1").body, HasSubstr(R"("state":"queued")"));
+  EXPECT_THAT(letters("/operations/1").body, HasSubstr(R"("matched":3,"done":2,"failed":0)"));
+  EXPECT_EQ(letters("/operations/9").status, 404);
+}
+
+TEST_F(LettersApiTest, RefusesRequestsThatAreNotClear) {
+  for (const char* body :
+       {"", "[]", "{}", R"({"force":true})", R"({"ids":[]})", R"({"ids":["a"]})", R"({"id":1})",
+        R"({"all":"yes"})", R"({"all":true,"edit":{"id":1}})", R"({"ids":[1],"edit":[]})"}) {
+    EXPECT_EQ(act("replay", body).status, 400) << body;
+  }
+  EXPECT_EQ(act("drop", R"({"ids":[1],"edit":{"id":1}})").status, 400);
+  EXPECT_EQ(act("drop", R"({"all":true,"force":true})").status, 400);
+  EXPECT_TRUE(requests_.empty());
+}
+
+TEST_F(LettersApiTest, EditsTheRowItSends) {
+  EXPECT_EQ(act("replay", R"({"ids":[2],"edit":{"id":555}})").status, 202);
+  ASSERT_NE(requests_.at(0).edited, nullptr);
+  EXPECT_EQ(requests_[0].edited->row(0).after[0].word, 555U);
+  EXPECT_EQ(requests_[0].edited_columns, "id");
+  const HttpResponse wrong = act("replay", R"({"ids":[2],"edit":{"id":"sesame"}})");
+  EXPECT_EQ(wrong.status, 400);
+  EXPECT_THAT(wrong.body, HasSubstr("whole number"));
+  EXPECT_THAT(wrong.body, Not(HasSubstr("sesame")));
+  EXPECT_EQ(act("replay", R"({"ids":[9],"edit":{"id":1}})").status, 404);
 }
 
 TEST_F(ApiTest, CommandsConnectors) {

@@ -48,6 +48,12 @@ JsonBuilder& JsonBuilder::unsigned_integer(std::uint64_t value) {
   return *this;
 }
 
+JsonBuilder& JsonBuilder::json(std::string_view value) {
+  separate();
+  out_ += value;
+  return *this;
+}
+
 JsonBuilder& JsonBuilder::boolean(bool value) {
   separate();
   out_ += value ? "true" : "false";

@@ -19,6 +19,9 @@ class JsonBuilder {
   JsonBuilder& integer(std::int64_t value);
   JsonBuilder& unsigned_integer(std::uint64_t value);
   JsonBuilder& boolean(bool value);
+  JsonBuilder& null() { return json("null"); }
+  /// What is JSON already.
+  JsonBuilder& json(std::string_view value);
 
   [[nodiscard]] std::string take() { return std::move(out_); }
 

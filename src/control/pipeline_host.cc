@@ -36,6 +36,8 @@ RuntimeOptions runtime_options(const ConnectorConfig& global) {
   options.stuck_after_ms = global.integer("runtime.stuck.after.ms");
   options.retention.retention_ms = global.integer("log.retention.ms");
   options.retention.retention_bytes = global.integer("log.retention.bytes");
+  options.retention.dead_letter_ms = global.integer("log.deadletter.retention.ms");
+  options.retention.dead_letters = global.integer("log.deadletter.retention.count");
   return options;
 }
 
@@ -58,7 +60,11 @@ class PipelineHost::Impl {
              [this](std::string_view name) { return runtime_.restart(name); },
              [this](std::string_view name) { return runtime_.reset(name); },
              [this](std::string_view name) { return runtime_.forget_sink(name); },
-             std::max<std::size_t>(http_options(pipeline.global).threads, 3) - 2},
+             std::max<std::size_t>(http_options(pipeline.global).threads, 3) - 2,
+             [this](std::string_view sink, LetterRequest request) {
+               return runtime_.work_on_letters(sink, std::move(request));
+             },
+             [this](std::string_view sink, std::uint64_t id) { return runtime_.letter_operation(sink, id); }},
         server_(http_options(pipeline.global), router_, environment.logger) {
     add_api_routes(router_, api_);
   }

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "control/json_builder.h"
-#include "format/time_text.h"
 
 namespace millrace {
 namespace {
@@ -37,6 +36,7 @@ void add_connector(JsonBuilder& json, const ConnectorStatus& one, const Redactor
   json.key("rows").unsigned_integer(one.rows);
   json.key("errors").unsigned_integer(one.errors);
   if (!one.is_source) json.key("dead_letters").unsigned_integer(one.dead_letters);
+  if (!one.is_source) json.key("dead_letters_ever").unsigned_integer(one.dead_letters_ever);
   if (one.is_source) add_snapshot(json, one.snapshot);
   json.key("warnings").begin_array();
   for (const std::string& warning : one.warnings) json.text(redactor.clean(warning));
@@ -94,27 +94,6 @@ std::string sinks_json(const std::vector<SinkHold>& sinks) {
     json.key("position").text(one.position);
     json.key("bytes").integer(one.bytes);
     json.key("in_pipeline").boolean(one.in_pipeline);
-    json.end_object();
-  }
-  json.end_array();
-  return json.take();
-}
-
-std::string dead_letters_json(const std::vector<DeadLetter>& letters) {
-  JsonBuilder json;
-  json.begin_array();
-  for (const DeadLetter& one : letters) {
-    std::string at;
-    append_timestamp(at, one.at_us, "Z", 3);
-    json.begin_object();
-    json.key("id").unsigned_integer(one.id);
-    json.key("at").text(at);
-    json.key("topic").text(one.rejected.topic);
-    json.key("target_key").text(one.rejected.target_key);
-    json.key("error").text(one.rejected.error);
-    json.key("stream").unsigned_integer(one.rejected.stream);
-    json.key("sequence").unsigned_integer(one.rejected.sequence);
-    json.key("row").unsigned_integer(one.rejected.row);
     json.end_object();
   }
   json.end_array();

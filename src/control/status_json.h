@@ -40,9 +40,6 @@ struct SinkHold {
 /// `[{"sink","position","bytes","in_pipeline"}]`.
 [[nodiscard]] std::string sinks_json(const std::vector<SinkHold>& sinks);
 
-/// `[{"id","at","topic","target_key","error","stream","sequence","row"}]`.
-[[nodiscard]] std::string dead_letters_json(const std::vector<DeadLetter>& letters);
-
 struct Health {
   bool ok = true;
   std::string json;  ///< `{"status":"ok","reasons":[]}`

@@ -1,7 +1,5 @@
 #include "format/change_json.h"
 
-#include <string_view>
-
 #include "format/debezium_value.h"
 #include "format/json_writer.h"
 
@@ -9,30 +7,6 @@ namespace millrace {
 namespace {
 
 constexpr std::size_t kMaxWriters = 1024;
-
-std::string_view op_name(Op op) {
-  switch (op) {
-    case Op::kRead:
-      return "r";
-    case Op::kInsert:
-      return "c";
-    case Op::kUpdate:
-      return "u";
-    case Op::kDelete:
-      return "d";
-    case Op::kTruncate:
-      return "t";
-    case Op::kMessage:
-      return "m";
-    case Op::kSchema:
-      return "schema";
-    case Op::kBegin:
-      return "begin";
-    case Op::kEnd:
-      return "end";
-  }
-  return "";
-}
 
 bool is_row(Op op) { return op <= Op::kDelete; }
 
@@ -87,6 +61,30 @@ std::string_view topic_prefix(std::string_view topic, const TableSchema& schema)
 
 }  // namespace
 
+std::string_view op_code(Op op) {
+  switch (op) {
+    case Op::kRead:
+      return "r";
+    case Op::kInsert:
+      return "c";
+    case Op::kUpdate:
+      return "u";
+    case Op::kDelete:
+      return "d";
+    case Op::kTruncate:
+      return "t";
+    case Op::kMessage:
+      return "m";
+    case Op::kSchema:
+      return "schema";
+    case Op::kBegin:
+      return "begin";
+    case Op::kEnd:
+      return "end";
+  }
+  return "";
+}
+
 const RowJsonWriter& ChangeJsonWriter::writer(const TableSchemaPtr& schema) {
   if (writers_.size() > kMaxWriters) writers_.clear();
   auto& slot = writers_[schema.get()];  // the writer holds the schema, so its address stays taken
@@ -121,7 +119,7 @@ Status ChangeJsonWriter::append_plain(std::string& out, const Batch& batch, cons
   append_text(out, "{\"topic\":", batch.topics()[row.topic]);
   out += ",\"offset\":";
   append_json_uint(out, offset);
-  append_text(out, ",\"op\":", op_name(row.op));
+  append_text(out, ",\"op\":", op_code(row.op));
   out += ',';
   if (row.op == Op::kMessage) {
     append_message(out, batch, row);
@@ -183,7 +181,7 @@ Status ChangeJsonWriter::append_debezium(std::string& out, const Batch& batch, c
   out += ",\"lsn\":";
   append_json_uint(out, row.source_offset);
   append_text(out, ",\"xmin\":null,\"origin\":null,\"origin_lsn\":null},\"transaction\":null,\"op\":",
-              op_name(row.op));
+              op_code(row.op));
   append_number(out, ",\"ts_ms\":", batch.received_us() / 1000);
   append_number(out, ",\"ts_us\":", batch.received_us());
   append_number(out, ",\"ts_ns\":", batch.received_us() * 1000);

@@ -4,12 +4,16 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 #include "event/batch.h"
 #include "format/row_json.h"
 
 namespace millrace {
+
+/// `c`, `u`, `d`, `r` (snapshot), `t`, `m`, `schema`, `begin`, `end`.
+[[nodiscard]] std::string_view op_code(Op op);
 
 /// Writes changes as they are shown to people and programs that read a topic: one JSON object a change, on
 /// one line. Owned by one thread.

@@ -30,7 +30,7 @@ LIBRARIES = (
     Library(r"xxhash\.h", ("base",)),
     Library(r"fmt/", ("*",)),
     Library(r"yaml-cpp/", ("connect",), 1),
-    Library(r"simdjson\.h", ("format", "control", "cli"), 1),
+    Library(r"simdjson\.h", ("format",), 1),
     Library(r"rocksdb/", ("log/rocks",)),
     Library(r"lz4\.h", ("log",)),
     Library(r"(libpq-fe|pg_config|postgres_ext|libpq/.*)", ("source/postgres",)),
