@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 #include <utility>
 
 #include "base/text.h"
@@ -143,8 +144,11 @@ HttpResponse answer_groups(const Api& api, const HttpRequest& request) {
     if (page->size() < kPage) break;
   }
   std::vector<LetterGroup> out;
+  out.reserve(groups.size());
   for (auto& [key, group] : groups) out.push_back(std::move(group));
-  std::ranges::stable_sort(out, std::greater(), &LetterGroup::count);
+  std::ranges::sort(out, [](const LetterGroup& a, const LetterGroup& b) {
+    return std::tie(b.count, a.topic, a.error) < std::tie(a.count, b.topic, b.error);
+  });
   return json_response(200, letter_groups_json(out));
 }
 

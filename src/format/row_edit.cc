@@ -260,6 +260,7 @@ Result<EditedRow> edit_row(const Batch& batch, std::size_t row, std::string_view
     const auto column = find_column(schema, name);
     if (!column) {
       std::vector<std::string_view> known;
+      known.reserve(schema.columns.size());
       for (const ColumnSchema& one : schema.columns) known.push_back(one.name);
       const std::string near(nearest_name(name, known));
       return stop_error("table " + schema.table + " has no column " + name,

@@ -118,7 +118,7 @@ class StoreLog final : public Log {
 
   // store_log_letters.cc
   [[nodiscard]] Result<std::optional<DeadLetter>> find_letter(std::string_view sink, std::uint64_t id);
-  void keep_row(std::string_view sink, DeadLetter& letter, BatchPtr batch, LetterWrite& out);
+  void keep_row(std::string_view sink, DeadLetter& letter, const BatchPtr& batch, LetterWrite& out);
   [[nodiscard]] Status park(std::string_view sink, const Rejected& row, const BatchPtr& batch,
                             LetterWrite& out);
   [[nodiscard]] Status write_letters(std::string_view name, Sink& sink, LetterWrite& out);

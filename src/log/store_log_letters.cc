@@ -55,7 +55,7 @@ Result<std::optional<DeadLetter>> StoreLog::dead_letter_of(std::string_view sink
 
 /// The row's place in its source, and a copy of it as far as there is room. What cannot be read is no reason
 /// to keep the sink from going on.
-void StoreLog::keep_row(std::string_view sink, DeadLetter& letter, BatchPtr batch, LetterWrite& out) {
+void StoreLog::keep_row(std::string_view sink, DeadLetter& letter, const BatchPtr& batch, LetterWrite& out) {
   const std::uint32_t row = letter.rejected.row;
   letter.row = LetterRow::kGone;
   if (batch == nullptr || row >= batch->size()) return;

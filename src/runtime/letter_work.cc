@@ -86,6 +86,7 @@ Status LetterWork::find_page() {
 }
 
 Status LetterWork::take(const DeadLetter& letter) {
+  if (job_.request.action == Action::kDrop && !is_open(letter.state)) return {};  // nothing to give up
   Item item;
   item.id = letter.id;
   item.row.place = place_of(letter);
@@ -186,8 +187,8 @@ std::string LetterWork::reason_to_hold(const Item& item, const LogPosition& sett
 }
 
 Status LetterWork::send_one(Sink& sink, const LogPosition& settled, const Item& item, DeadLetter& letter) {
-  if (std::string why = reason_to_hold(item, settled); !why.empty()) {
-    hold(letter, std::move(why));
+  if (const std::string why = reason_to_hold(item, settled); !why.empty()) {
+    hold(letter, why);
     return {};
   }
   if (!job_.request.force && later_->verdict(item.row) == Verdict::kLater) {
@@ -244,7 +245,7 @@ void LetterWork::conclude(DeadLetter& letter, LetterState state, std::string not
   tally_.dropped += state == LetterState::kDropped ? 1 : 0;
 }
 
-void LetterWork::hold(DeadLetter& letter, std::string why) {
+void LetterWork::hold(DeadLetter& letter, const std::string& why) {
   add_event(letter, {place_.clock.wall_us(),
                      LetterEvent::What::kReplay,
                      letter.state,

@@ -65,7 +65,7 @@ class LetterWork {
   [[nodiscard]] Status send_row(Sink& sink, const LogPosition& settled, const LetterImage& image,
                                 DeadLetter& letter);
   void conclude(DeadLetter& letter, LetterState state, std::string note);
-  void hold(DeadLetter& letter, std::string why);
+  void hold(DeadLetter& letter, const std::string& why);
   [[nodiscard]] Status write_down();
   void finish();
 

@@ -192,6 +192,12 @@ TEST_F(LetterWorkTest, DropsAGroup) {
   EXPECT_THAT(resent(), IsEmpty());
   EXPECT_EQ(letters()[0].state, LetterState::kDropped);
   EXPECT_EQ(letters()[2].state, LetterState::kParked);
+  EXPECT_EQ(replay().done, 1U);
+  LetterFilter which;
+  which.ids = {letters()[2].id, 99};
+  const LetterOperation none = operate({.action = Action::kDrop, .which = which});
+  EXPECT_EQ(none.matched, 0U) << "what is done cannot be given up";
+  EXPECT_EQ(letters()[2].state, LetterState::kDone);
 }
 
 TEST_F(LetterWorkTest, GoesOnWithNewRowsInBetweenAndWaitsForWhatIsInFlight) {

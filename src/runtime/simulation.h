@@ -12,6 +12,8 @@ struct Outcome {
   std::uint64_t transactions = 0;
   std::uint64_t crashes = 0;
   std::uint64_t dead_letters = 0;
+  std::uint64_t letters_done = 0;        ///< of those: sent again and taken
+  std::uint64_t letters_superseded = 0;  ///< of those: overtaken
   std::uint64_t steps = 0;
 };
 

@@ -22,6 +22,7 @@ enum class Planted : std::uint8_t {
   kSourceSendsTwice,    ///< rows already in the log are sent again
   kTargetAnswersEarly,  ///< rows are called durable before the target has them
   kRejectsForgotten,    ///< rows applied before a crash are not looked at again for their rejects
+  kLettersOverNewer,    ///< dead letters are sent again without a look at later changes
   kAppendTriedAgain,    ///< an append whose outcome is not known is said to be safe to repeat
 };
 
@@ -36,6 +37,8 @@ struct World {
   bool keeps_position = true;    ///< the target stores the log position with the data
   bool honours_applied = true;   ///< and looks at rows it has already for their rejects only
   bool wants_snapshot = true;
+  bool heals = false;          ///< some time the target begins to take what it has refused
+  bool healed = false;         ///< it does by now, when it is sent again
   std::uint64_t slowness = 0;  ///< per mille of polls that bring nothing
 
   const Database* database = nullptr;
@@ -101,6 +104,7 @@ class FakeTarget final : public Sink {
   [[nodiscard]] Result<std::optional<LogPosition>> open(TaskContext& context) override;
   [[nodiscard]] Status write(const ReadBatch& rows) override;
   [[nodiscard]] Result<Settled> poll(std::int64_t until_us) override;
+  [[nodiscard]] Result<std::vector<Rejected>> resend(const ReadBatch& rows) override;
   [[nodiscard]] Status settled(const LogPosition& durable) override;
   [[nodiscard]] SinkStatus status() const override { return {}; }
   void close() override { in_flight_.clear(); }

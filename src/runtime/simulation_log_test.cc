@@ -57,7 +57,11 @@ class FaultyLog final : public Log {
     return inner_->dead_letter_row(sink, letter);
   }
   Status update_dead_letters(std::string_view sink, std::span<const DeadLetter> letters) override {
-    return inner_->update_dead_letters(sink, letters);
+    if (world_.crashed || world_.dies()) return stop_error("crashed");
+    if (world_.fails()) return retry_error("disk full");
+    MILLRACE_TRY(inner_->update_dead_letters(sink, letters));
+    if (world_.dies()) return stop_error("crashed");
+    return {};
   }
   LetterCounts dead_letter_counts(std::string_view sink) override { return inner_->dead_letter_counts(sink); }
   Status forget_source(std::string_view connector) override { return inner_->forget_source(connector); }

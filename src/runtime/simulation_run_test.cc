@@ -17,6 +17,7 @@ constexpr const char* kSink = "cache";
 /// The program: all that a crash takes away.
 struct Program {
   std::unique_ptr<Log> log;
+  std::unique_ptr<LetterDesk> letters;
   std::unique_ptr<SourceTask> source;
   std::unique_ptr<SinkTask> sink;
   std::vector<Stage*> stages;
@@ -32,6 +33,8 @@ class Simulation {
   void crash();
   void stop_gracefully();
   void act();
+  void replay_letters();
+  void send_all_letters();
   void settle_down();
   bool arrived();
   bool step(std::size_t stage);
@@ -43,14 +46,13 @@ class Simulation {
     RuntimeOptions options;
     options.batch_rows = 2 + shape_.below(8);
     return {name,     "simulated", *program_.log, clock_, logger_,
-            metrics_, failpoints_, options,       false,  &letters_};
+            metrics_, failpoints_, options,       false,  program_.letters.get()};
   }
 
   ManualClock clock_;
   Logger logger_;
   Metrics metrics_;
   FailPoints failpoints_;
-  LetterDesk letters_{clock_};
   MemoryDisk disk_;
   Dice shape_;  // what the run is like; World's dice decide what happens in it
   World world_;
@@ -79,6 +81,7 @@ Simulation::Simulation(std::uint64_t seed, Planted planted)
   world_.honours_applied = shape_.chance(800);
   world_.slowness = shape_.chance(500) ? 0 : shape_.below(950);
   world_.wants_snapshot = shape_.chance(600);
+  world_.heals = planted == Planted::kLettersOverNewer || shape_.chance(500);
   for (std::size_t n = shape_.below(10); n > 0; --n) database_.commit_random(world_.dice, 1, longest_);
 }
 
@@ -87,6 +90,7 @@ void Simulation::start() {
   auto log = open_memory_log(disk_, {}, clock_, logger_, metrics_, failpoints_);
   MILLRACE_CHECK(log.has_value());
   program_.log = make_faulty_log(std::move(*log), world_);
+  program_.letters = std::make_unique<LetterDesk>(clock_);
   MemoryShares shares;
   shares.source_queue_bytes = 1 + shape_.below(4000);
   shares.sink_in_flight_bytes = 1 + shape_.below(20'000);
@@ -142,11 +146,33 @@ void Simulation::act() {
     stop_gracefully();
   } else if (world_.crash_rate > 0 && choice < 220) {
     crash();
+  } else if (choice < 225) {
+    if (world_.heals && dice.chance(300)) world_.healed = true;
+    replay_letters();
   } else {
     static_cast<void>(step(dice.below(program_.stages.size())));
   }
   if (world_.crashed) crash();
   check_failed();
+}
+
+void Simulation::replay_letters() {
+  LetterRequest request;
+  request.force = world_.planted == Planted::kLettersOverNewer;
+  static_cast<void>(program_.letters->submit(std::move(request)));  // too many wait: another time
+}
+
+/// The faults have ceased, and the target takes everything: each letter is taken, or was overtaken.
+void Simulation::send_all_letters() {
+  world_.healed = true;
+  replay_letters();
+  for (int turn = 0; turn < 4000 && world_.problem.empty(); ++turn) {
+    for (std::size_t i = 0; i < program_.stages.size(); ++i) static_cast<void>(step(i));
+    clock_.advance_us(1000);
+    check_failed();
+    if (program_.log->dead_letter_counts(kSink).open == 0) return;
+  }
+  world_.blame("dead letters were not sent again");
 }
 
 void Simulation::check_failed() {
@@ -217,7 +243,7 @@ void Simulation::check_target() {
   std::set<Place> rejects;
   for (const auto& [at, change] : logged_) {
     apply_change(source, change, false);
-    apply_change(expected, change, true);
+    apply_change(expected, change, !world_.heals);
     if (change.op != Op::kDelete && change.value.poison) rejects.insert({at.stream, at.sequence, at.row});
   }
   if (source != database_.contents(database_.transactions().size())) world_.blame("log and database differ");
@@ -226,6 +252,8 @@ void Simulation::check_target() {
   std::set<Place> parked;
   for (const DeadLetter& letter : *letters) {
     parked.insert({letter.rejected.stream, letter.rejected.sequence, letter.rejected.row});
+    outcome_.letters_done += letter.state == LetterState::kDone ? 1 : 0;
+    outcome_.letters_superseded += letter.state == LetterState::kSuperseded ? 1 : 0;
   }
   outcome_.dead_letters = parked.size();
   if (parked != rejects) world_.blame("the dead letters are not the rows the target refused");
@@ -236,6 +264,7 @@ Outcome Simulation::run() {
   start();
   for (std::size_t i = 0; i < actions_ && world_.problem.empty(); ++i) act();
   settle_down();
+  if (world_.problem.empty() && world_.heals) send_all_letters();
   if (world_.problem.empty()) check_log();
   if (world_.problem.empty()) check_target();
   outcome_.problem = world_.problem;

@@ -37,12 +37,16 @@ TEST(Simulation, KeepsItsPromisesUnderFaults) {
     all.transactions += outcome.transactions;
     all.crashes += outcome.crashes;
     all.dead_letters += outcome.dead_letters;
+    all.letters_done += outcome.letters_done;
+    all.letters_superseded += outcome.letters_superseded;
     all.steps += outcome.steps;
   }
   // A run in which nothing happened proves nothing.
   EXPECT_GT(all.transactions, seeds);
   EXPECT_GT(all.crashes, seeds);
   EXPECT_GT(all.dead_letters, seeds / 10);
+  EXPECT_GT(all.letters_done, seeds / 40);
+  EXPECT_GT(all.letters_superseded, seeds / 40);
   RecordProperty("steps", std::to_string(all.steps));
   RecordProperty("crashes", std::to_string(all.crashes));
 }
@@ -73,7 +77,7 @@ TEST_P(PlantedFault, IsFound) {
 INSTANTIATE_TEST_SUITE_P(Each, PlantedFault,
                          testing::Values(Planted::kLogAnswersEarly, Planted::kSourceSendsTwice,
                                          Planted::kTargetAnswersEarly, Planted::kRejectsForgotten,
-                                         Planted::kAppendTriedAgain));
+                                         Planted::kAppendTriedAgain, Planted::kLettersOverNewer));
 
 }  // namespace
 }  // namespace millrace::simulation

@@ -124,7 +124,7 @@ Result<StepOutcome> SinkStage::run(std::int64_t until_us) {
   if (phase_ != Phase::kRun) return StepOutcome::kWorked;
   const bool room = !*quiet && (in_flight_.empty() ||
                                 in_flight_.bytes() < in_flight_limit_.load(std::memory_order_relaxed));
-  bool moved = letters_.active();
+  bool moved = false;
   if (room) {
     Result<bool> read = read_and_write(until_us);
     if (!read) return std::move(read).error();
@@ -142,13 +142,13 @@ Result<StepOutcome> SinkStage::run(std::int64_t until_us) {
     Result<bool> looked = poll(now());
     if (!looked) return std::move(looked).error();
   }
-  return moved ? StepOutcome::kWorked : StepOutcome::kIdle;
+  return moved || letters_.active() ? StepOutcome::kWorked : StepOutcome::kIdle;
 }
 
 /// True: no new rows are to be read, so that letters can be sent once all is settled.
 Result<bool> SinkStage::tend_letters() {
   if (std::exchange(letters_had_turn_, false) || !letters_.active()) return false;
-  const Result<bool> ready = letters_.prepare(*settled_, now() + kLetterTurnUs);
+  Result<bool> ready = letters_.prepare(*settled_, now() + kLetterTurnUs);
   heartbeat_.beat(now());
   if (!ready || !*ready) return ready;
   // Rows up to `applied_` are at the target already: none of them may come to lie under a letter.
