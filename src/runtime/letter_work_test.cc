@@ -169,6 +169,26 @@ TEST_F(LetterWorkTest, WhatRetentionHasTakenCannotBeToldAndNeedsForce) {
   EXPECT_EQ(replay({}, true).done, 1U) << "its row was kept with it";
 }
 
+TEST_F(LetterWorkTest, ALetterWithoutACopyIsSentFromTheLogWhileThatHasIt) {
+  append(1);
+  append(2);
+  reject(0);
+  reject(1);
+  turn(400);
+  auto without = letters();
+  for (DeadLetter& letter : without)
+    letter.row = LetterRow::kInLog;  // as the first format of the log had them
+  ASSERT_TRUE(bench_.log->update_dead_letters("cache", without));
+  LetterFilter first;
+  first.ids = {without[0].id};
+  EXPECT_EQ(replay(first).done, 1U);
+  EXPECT_EQ(script_.resent.at(0).sequence, 0U);
+  ASSERT_GT(*bench_.log->retain({-1, 0, -1, -1}, 0), 0U);
+  const LetterOperation rest = replay({}, true);
+  EXPECT_EQ(rest.held, 1U);
+  EXPECT_THAT(letters()[1].history.back().note, HasSubstr("neither kept with it nor in the log"));
+}
+
 TEST_F(LetterWorkTest, ATruncateCountsAsALaterChange) {
   append(1);
   append(7, Op::kInsert, 1);
