@@ -77,7 +77,8 @@ class Sink {
   /// Applies one row that was rejected before and may be taken now; rows behind it have been applied since.
   /// Called only while all that was written is settled; the target has the row, or it is in the answer, when
   /// this returns. The target's position stays where it is. A target that does not answer is an error as with
-  /// `write`: the row may then have been applied, and is sent again.
+  /// `write`: the row may then have been applied, and is sent again. A reject error: this sink cannot do it
+  /// at all.
   [[nodiscard]] virtual Result<std::vector<Rejected>> resend(const ReadBatch& /*rows*/) {
     return reject_error("this kind of sink cannot be sent a row again");
   }

@@ -202,7 +202,7 @@ Status LetterWork::send_one(Sink& sink, const LogPosition& settled, const Item& 
     return {};
   }
   MILLRACE_TRY(send_row(sink, settled, *image, letter));
-  if (letter.state == LetterState::kFailed) {
+  if (is_open(letter.state)) {
     for (const std::string& key : item.row.keys) failed_.emplace(full_key(item.row, key), item.row.place);
   }
   return {};
@@ -221,14 +221,17 @@ Status LetterWork::send_row(Sink& sink, const LogPosition& settled, const Letter
   rows.resent = true;
   Result<std::vector<Rejected>> rejected = sink.resend(rows);
   if (!rejected && rejected.error().next != Next::kReject) return std::move(rejected).error();
+  if (!rejected) {
+    hold(letter, rejected.error().message);
+    return {};
+  }
   ++letter.sent_again;
-  if (rejected && rejected->empty()) {
+  if (rejected->empty()) {
     conclude(letter, LetterState::kDone, {});
     return {};
   }
-  letter.rejected.error = rejected ? rejected->back().error : rejected.error().message;
-  if (rejected && !rejected->back().target_key.empty())
-    letter.rejected.target_key = rejected->back().target_key;
+  letter.rejected.error = rejected->back().error;
+  if (!rejected->back().target_key.empty()) letter.rejected.target_key = rejected->back().target_key;
   conclude(letter, LetterState::kFailed, letter.rejected.error);
   return {};
 }

@@ -266,6 +266,18 @@ TEST_F(LetterWorkTest, ALostConnectionAndAFullDiskSendSomeAgainAndLoseNone) {
   EXPECT_EQ(letters()[3].state, LetterState::kDone);
 }
 
+TEST_F(LetterWorkTest, ASinkThatCannotResendLeavesLettersAsTheyAre) {
+  append(1);
+  reject(0, "the reason");
+  turn();
+  script_.resend_answers.emplace_back(reject_error("this kind of sink cannot"));
+  EXPECT_EQ(replay().held, 1U);
+  EXPECT_EQ(letters()[0].state, LetterState::kParked);
+  EXPECT_EQ(letters()[0].rejected.error, "the reason");
+  EXPECT_EQ(letters()[0].sent_again, 0U);
+  EXPECT_THAT(letters()[0].history.back().note, HasSubstr("cannot"));
+}
+
 TEST_F(LetterWorkTest, AStopLeavesTheRestParked) {
   append(1);
   reject(0);
