@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "format/json_writer.h"
 
 namespace millrace {
 namespace {
@@ -20,11 +21,58 @@ std::string trimmed(std::string_view text) {
   return std::string(text.substr(0, end == std::string_view::npos ? 0 : end + 1));
 }
 
-/// Only what has been checked as a whole is read piece by piece.
+bool is_sound(ondemand::value value);
+
+bool is_sound(ondemand::array array) {
+  for (auto found : array) {
+    ondemand::value element;
+    if (std::move(found).get(element) != simdjson::SUCCESS || !is_sound(element)) return false;
+  }
+  return true;
+}
+
+bool is_sound(ondemand::object object) {
+  for (auto found : object) {
+    ondemand::field field;
+    std::string_view name;
+    if (std::move(found).get(field) != simdjson::SUCCESS ||
+        field.unescaped_key().get(name) != simdjson::SUCCESS || !is_sound(field.value()))
+      return false;
+  }
+  return true;
+}
+
+/// Numbers may be of any size: whoever takes one looks whether it fits.
+bool is_sound(ondemand::value value) {
+  ondemand::json_type type{};
+  if (value.type().get(type) != simdjson::SUCCESS) return false;
+  ondemand::array array;
+  ondemand::object object;
+  std::string_view text;
+  switch (type) {
+    case ondemand::json_type::array:
+      return value.get_array().get(array) == simdjson::SUCCESS && is_sound(array);
+    case ondemand::json_type::object:
+      return value.get_object().get(object) == simdjson::SUCCESS && is_sound(object);
+    case ondemand::json_type::string:
+      return value.get_string().get(text) == simdjson::SUCCESS;
+    case ondemand::json_type::number:
+      return is_json_number(trimmed(value.raw_json_token()));
+    default:
+      break;
+  }
+  const std::string word = trimmed(value.raw_json_token());
+  return word == "true" || word == "false" || word == "null";
+}
+
+/// Only what has been checked as a whole, to its end, is read piece by piece.
 bool is_json(const simdjson::padded_string& json) {
-  simdjson::dom::parser parser;
-  simdjson::dom::element root;
-  return parser.parse(json).get(root) == simdjson::SUCCESS;
+  ondemand::parser parser;
+  ondemand::document document;
+  ondemand::value root;
+  return parser.iterate(json).get(document) == simdjson::SUCCESS &&
+         document.get_value().get(root) == simdjson::SUCCESS && is_sound(root) &&
+         document.current_location().error() == simdjson::OUT_OF_BOUNDS;  // nothing is left
 }
 
 bool take_nested(ondemand::value& from, bool is_array, std::string_view& raw) {
