@@ -292,6 +292,7 @@ def test_rows_go_on_while_letters_are_sent(shop: Shop, database: Database, clien
                context=lambda: str(request(millrace, "GET", path)))
     came = request(millrace, "GET", path)[1]
     assert came["done"] + came["superseded"] == rows
-    wait_until(lambda: client.hget(f"s:id:{rows + 20}", "v") == "new", "the last one is there", 15)
+    wait_until(lambda: client.exists(f"s:id:{rows + 20}"), "the last row is there", 15)
+    wait_until(lambda: client.hget("s:id:20", "v") == "newer", "the last change is there", 15)
     for one in range(1, rows + 1):
         assert client.hget(f"s:id:{one}", "v") == ("newer" if one <= 20 else f"v{one}"), one
