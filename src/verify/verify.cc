@@ -20,6 +20,7 @@ constexpr std::int64_t kMaxDelayUs = 2'000'000;
 constexpr std::int64_t kStepUs = 100'000;
 constexpr int kPatience = 3;  // times settle_ms, for a row that does not hold still
 constexpr int kMaxRepairs = 5;
+constexpr std::uint64_t kNotKnown = ~0ULL;
 
 }  // namespace
 
@@ -274,7 +275,9 @@ Status Verifier::judge(Suspect& suspect, const EntryState& state) {
 }
 
 Status Verifier::mend(Suspect& suspect, const EntryState& state) {
-  if (!options_.repair.contains(state.kind) || suspect.repairs >= kMaxRepairs) {
+  // An entry of our own making, whose row has gone meanwhile, is taken away again unasked.
+  const bool wanted = options_.repair.contains(state.kind) || suspect.repairs > 0;
+  if (!wanted || suspect.repairs >= kMaxRepairs) {
     conclude(suspect, state, false);
     return {};
   }
@@ -287,7 +290,10 @@ Status Verifier::mend(Suspect& suspect, const EntryState& state) {
     conclude(suspect, told, false);
     return {};
   }
-  // Looked at again like any other, whether it was done or somebody was faster.
+  // Looked at again like any other, whether it was done or somebody was faster; what the row was before
+  // excuses nothing any more.
+  suspect.wanted_before.clear();
+  suspect.wanted = kNotKnown;
   suspect.first_us = suspect.changed_us = context_.clock.now_us();
   suspect.next_us = suspect.first_us;
   suspect.delay_us = kFirstDelayUs;

@@ -300,6 +300,27 @@ TEST_F(VerifyTest, ARepairIsMadeOfTheRowAsItIs) {
   EXPECT_EQ(world.entries[1], 1);
 }
 
+/// The sink removes an entry that is not there: nobody sees that, and the repair brings it.
+TEST_F(VerifyTest, ARowThatGoesWhileItIsWrittenDoesNotStayBehind) {
+  world.rows = {{1, 1}, {2, 2}};
+  world.entries = {{1, 1}};
+  world.at_repair = [&] { world.rows.erase(2); };
+  VerifyOptions options;
+  options.repair = {Kind::kMissing};
+  EXPECT_TRUE(run(options).in_step());
+  EXPECT_FALSE(world.entries.contains(2));
+}
+
+TEST_F(VerifyTest, ARowThatComesWhileItsEntryIsRemovedIsKept) {
+  world.entries[99] = 9;
+  bool once = true;
+  world.at_repair = [&] {
+    if (std::exchange(once, false)) world.rows[99] = 9;  // the same as what is removed
+  };
+  EXPECT_TRUE(run(repairing()).in_step());
+  EXPECT_EQ(world.entries[99], 9);
+}
+
 TEST_F(VerifyTest, ATargetThatTakesNoRepairEnds) {
   world.rows[1] = 1;
   world.entries[1] = 0;

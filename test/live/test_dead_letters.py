@@ -296,3 +296,21 @@ def test_rows_go_on_while_letters_are_sent(shop: Shop, database: Database, clien
     wait_until(lambda: client.hget("s:id:20", "v") == "newer", "the last change is there", 15)
     for one in range(1, rows + 1):
         assert client.hget(f"s:id:{one}", "v") == ("newer" if one <= 20 else f"v{one}"), one
+
+
+def test_a_stream_takes_no_change_too_late(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """Later changes have been added: the parked one would stand behind them. It stays parked, and says why."""
+    database.script("create table s (id int primary key, k text); alter table s replica identity full;")
+    millrace = start(shop("public.s", redis={"topics": "t.public.s", "target.type": "stream", "target.key": "log:{k}"}))
+    client.set("log:a", "in the way")
+    database.script("insert into s values (1, 'a'); insert into s values (2, 'b');")
+    wait_until(lambda: millrace.status()["cache"]["dead_letters"] == 1 and client.xlen("log:b") == 1, "parked", 15,
+               context=millrace.tail)
+    client.delete("log:a")
+    client.xadd("log:a", {"later": "one"}, id="99-1")
+    done = millrace.command("dead-letters", "cache", "replay", "--all", "--url", millrace.url)
+    assert "order only" in str(millrace.command("dead-letters", "cache", "--json", "--url", millrace.url).stdout), done
+    client.delete("log:a")
+    millrace.command("dead-letters", "cache", "replay", "--all", "--url", millrace.url)
+    wait_until(lambda: millrace.status()["cache"]["dead_letters"] == 0, "it is there", 15, context=millrace.tail)
+    assert client.xlen("log:a") == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from harness.postgres import Database
 from harness.waiting import wait_until
 
 Shop = Callable[..., Millrace]
+CORPUS = Path(__file__).resolve().parent.parent / "corpus" / "pg"
 
 
 def verify(millrace: Millrace, *arguments: str, code: int | None = None) -> dict[str, Any]:
@@ -180,6 +182,58 @@ def test_keys_of_every_kind(shop: Shop, database: Database, client: redis.Redis)
     assert sum(counts(table).get("extra", 0) for table in found.values()) == 93
     verify(millrace, "--repair", "extra", code=0)
     assert not list(client.scan_iter("k_*"))
+
+
+@pytest.mark.parametrize("kind", ["json", "hash", "string"])
+@pytest.mark.parametrize("folder", sorted(path.parent.name for path in CORPUS.glob("*/setup.sql")))
+def test_every_column_type(folder: str, kind: str, shop: Shop, database: Database) -> None:
+    for name in ("setup.sql", "rows.sql", "changes.sql"):
+        if (CORPUS / folder / name).exists():
+            database.script((CORPUS / folder / name).read_text())
+    millrace = start(shop("public.*", redis={"target.type": kind}, postgres={"snapshot.mode": "initial"}))
+    settled(millrace)
+    found = verify(millrace, code=0)
+    assert sum(table["rows"] for table in found.values()) > 0
+
+
+def test_keys_of_an_extensions_type(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """citext: its own order is another than that of the text."""
+    database.script("""create extension citext; create table k (id citext primary key);""")
+    database.script("insert into k select case when i % 2 = 0 then 'a' else 'B' end || i from generate_series(1, 40) i;")
+    millrace = start(shop("public.k", postgres={"snapshot.mode": "initial"}))
+    settled(millrace)
+    assert verify(millrace, "--chunk-rows", "3", code=0)["public.k"]["rows"] == 40
+    client.delete("k:id:a2")
+    assert verify(millrace, "--repair", "missing", "--chunk-rows", "3", code=0)["public.k"]["repaired"] == 1
+
+
+def test_a_dropped_column_in_a_hash(shop: Shop, database: Database, client: redis.Redis) -> None:
+    database.script("""create table h (id int primary key, big text, gone text, n int);
+      alter table h alter big set storage external;""")
+    millrace = start(shop("public.h", redis={"target.type": "hash"}))
+    database.script("""insert into h select i, repeat('x', 5000), 'g', i from generate_series(1, 50) i;
+      update h set n = null where id % 2 = 0;""")
+    settled(millrace)
+    verify(millrace, code=0)
+    database.script("alter table h drop column gone; update h set n = 5;")
+    settled(millrace)
+    verify(millrace, code=0)
+    client.hset("h:id:3", "gone", "still here")
+    found = verify(millrace, code=1)["public.h"]
+    assert [one["fields"] for one in found["differences"]] == [["gone"]]
+    verify(millrace, "--repair", "different", code=0)
+    assert "gone" not in client.hgetall("h:id:3")
+
+
+def test_a_sink_that_stands_still_is_not_in_step(shop: Shop, database: Database) -> None:
+    database.script("create table s (id int primary key);")
+    millrace = start(shop("public.s"))
+    millrace.command("pause", "cache", "--url", millrace.url)
+    database.script("insert into s values (1);")
+    assert counts(verify(millrace, code=1)["public.s"]) == {"missing": 1}
+    millrace.command("resume", "cache", "--url", millrace.url)
+    settled(millrace)
+    verify(millrace, code=0)
 
 
 def test_every_target_type(shop: Shop, database: Database, client: redis.Redis) -> None:

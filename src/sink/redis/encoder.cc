@@ -72,7 +72,7 @@ void Encoder::begin(const ReadBatch& rows, bool replayed) {
   replayed_ = replayed;
   const Batch& batch = *rows.batch;
   if (overlay_.batches.empty() || overlay_.batches.back().batch != rows.batch) {
-    overlay_.batches.push_back({rows.batch, rows.stream, rows.sequence});
+    overlay_.batches.push_back({rows.batch, rows.stream, rows.sequence, rows.resent});
   }
   if (overlay_.empty() && plans_.size() > kMaxPlans) plans_.clear();
   plan_of_.assign(batch.topics().size() * batch.schemas().size(), nullptr);

@@ -40,6 +40,7 @@ class Overlay {
     BatchPtr batch;
     StreamId stream = 0;
     std::uint64_t sequence = 0;
+    bool resent = false;  ///< its rows were parked before
   };
   struct Entry {
     std::size_t hash = 0;

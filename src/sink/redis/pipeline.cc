@@ -13,6 +13,8 @@ std::string reject_sentence(std::string_view error) {
            "from; "
            "ALTER TABLE ... REPLICA IDENTITY FULL makes the source send them";
   }
+  if (error.find(kLateReply) != std::string_view::npos)
+    return "a stream takes changes in their order only: this one cannot be added any more";
   error = bare_error(error);
   if (error.find("WRONGTYPE") != std::string_view::npos ||
       error.find("wrong Redis type") != std::string_view::npos) {

@@ -100,16 +100,22 @@ return redis.error_reply('WRONGTYPE Operation against a key holding the wrong ki
 /// What kAddEvent answers when somebody else has written into the stream.
 inline constexpr std::string_view kForeignReply = "MILLRACE_FOREIGN";
 
+/// What it answers when a row that was parked would come behind later ones.
+inline constexpr std::string_view kLateReply = "MILLRACE_LATE";
+
 /// Adds an entry to a stream unless it is there. KEYS: the stream. ARGV: the id `<batch>-<row>`, the length
-/// to keep or 0, then fields and values. Redis refuses an id that is not above the last one: it has been
-/// added before, as all ids of ours rise with the log. Numbers of batches stay far below 10^12, where the ids
-/// begin that Redis makes of the time.
+/// to keep or 0, `resent` for a row that was parked before or nothing, then fields and values. Redis refuses
+/// an id that is not above the last one: it has been added before, as all ids of ours rise with the log.
+/// Numbers of batches stay far below 10^12, where the ids begin that Redis makes of the time.
 inline constexpr std::string_view kAddEvent = R"(local args = {}
 if ARGV[2] ~= '0' then args = {'MAXLEN', '~', ARGV[2]} end
 args[#args + 1] = ARGV[1]
-for i = 3, #ARGV do args[#args + 1] = ARGV[i] end
+for i = 4, #ARGV do args[#args + 1] = ARGV[i] end
 local done = redis.pcall('XADD', KEYS[1], unpack(args))
 if type(done) ~= 'table' or not done.err or not string.find(done.err, 'equal or smaller') then return done end
+if ARGV[3] ~= '' and #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0 then
+  return redis.error_reply('MILLRACE_LATE')
+end
 local info = redis.call('XINFO', 'STREAM', KEYS[1])
 for i = 1, #info, 2 do
   if info[i] == 'last-generated-id' and tonumber(string.match(info[i + 1], '^%d+')) < 1000000000000 then

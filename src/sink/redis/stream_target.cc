@@ -52,13 +52,14 @@ class StreamWriter final : public TargetWriter {
       std::string unchanged = unchanged_columns(item);
       if (!unchanged.empty()) fields.emplace_back("unchanged", std::move(unchanged));
     }
-    append_header(out, 6 + 2 * fields.size());
+    append_header(out, 7 + 2 * fields.size());
     append_argument(out, "EVALSHA");
     append_argument(out, script(0));
     append_argument(out, "1");
     append_argument(out, item.key);
     append_argument(out, std::to_string(source.sequence) + "-" + std::to_string(item.entry.last.row + 1));
     append_argument(out, max_length_);
+    append_argument(out, source.resent ? "resent" : "");
     for (const auto& [name, value] : fields) {
       MILLRACE_TRY(check_size(item.plan, value.size()));
       append_argument(out, name);

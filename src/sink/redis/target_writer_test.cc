@@ -111,11 +111,11 @@ TEST(TargetWriter, StreamsTellEachChange) {
           TargetType::kStream, "{topic}", [](Target& target) { target.max_length = 9; }, batch)
           .lines,
       (Lines{
-          R"(EVALSHA S0 1 shop.public.t 4-1 9 op c topic shop.public.t ts_us 0 after {"id":1,"a":"x","n":5})",
-          R"(EVALSHA S0 1 shop.public.t 4-2 9 op u topic shop.public.t ts_us 0 before {"id":1} )"
+          R"(EVALSHA S0 1 shop.public.t 4-1 9  op c topic shop.public.t ts_us 0 after {"id":1,"a":"x","n":5})",
+          R"(EVALSHA S0 1 shop.public.t 4-2 9  op u topic shop.public.t ts_us 0 before {"id":1} )"
           R"(after {"id":2,"a":"y"} unchanged ["n"])",
-          R"(EVALSHA S0 1 shop.public.t 4-3 9 op d topic shop.public.t ts_us 0 before {"id":2})",
-          "EVALSHA S0 1 shop.public.t 4-4 9 op t topic shop.public.t ts_us 0"}));
+          R"(EVALSHA S0 1 shop.public.t 4-3 9  op d topic shop.public.t ts_us 0 before {"id":2})",
+          "EVALSHA S0 1 shop.public.t 4-4 9  op t topic shop.public.t ts_us 0"}));
 }
 
 TEST(TargetWriter, StreamsOfAColumnTellBothKeys) {
@@ -125,9 +125,9 @@ TEST(TargetWriter, StreamsOfAColumnTellBothKeys) {
       TargetType::kStream, "s:{a}", [](Target& target) { target.fields = *FieldList::parse({"n"}, true); },
       batch);
   EXPECT_EQ(out.lines,
-            (Lines{R"(EVALSHA S0 1 s:y 4-1 0 op u topic shop.public.t ts_us 0 before {"n":5} after {"n":5})",
-                   R"(EVALSHA S0 1 s:x 4-1 0 op u topic shop.public.t ts_us 0 before {"n":5} after {"n":5})",
-                   R"(EVALSHA S0 1 s:y 4-2 0 op u topic shop.public.t ts_us 0 after {"n":6})"}));
+            (Lines{R"(EVALSHA S0 1 s:y 4-1 0  op u topic shop.public.t ts_us 0 before {"n":5} after {"n":5})",
+                   R"(EVALSHA S0 1 s:x 4-1 0  op u topic shop.public.t ts_us 0 before {"n":5} after {"n":5})",
+                   R"(EVALSHA S0 1 s:y 4-2 0  op u topic shop.public.t ts_us 0 after {"n":6})"}));
   EXPECT_EQ(out.rejected.size(), 1U);
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "base/clock.h"
@@ -12,6 +13,19 @@ namespace millrace::postgres {
 namespace {
 
 constexpr std::int64_t kStepUs = 100'000;
+
+/// Columns whose type the session can compare by itself: of the system's own types, and enums. For the
+/// others (of extensions: citext) it finds no operators, its search_path being empty, or those of another
+/// type.
+constexpr std::string_view kOrderedSql =
+    "WITH RECURSIVE t AS (SELECT a.attname, y.typtype, y.typnamespace, y.typbasetype FROM pg_attribute a "
+    "JOIN "
+    "pg_type y ON y.oid = a.atttypid WHERE a.attrelid = $1::int8::oid AND a.attnum > 0 AND NOT "
+    "a.attisdropped "
+    "UNION ALL SELECT t.attname, y.typtype, y.typnamespace, y.typbasetype FROM t JOIN pg_type y ON "
+    "y.oid = t.typbasetype WHERE t.typtype = 'd') SELECT attname FROM t WHERE typtype = 'e' OR (typtype <> "
+    "'d' "
+    "AND typnamespace = 'pg_catalog'::regnamespace)";
 
 /// Plain text of a value as PostgreSQL takes it for the column: what differs from the text it prints.
 std::string literal(const ColumnSchema& column, const std::string& text) {
@@ -58,11 +72,15 @@ class PostgresScanner final : public TableScanner {
     if (!rows) return std::move(rows).error();
     rows_.emplace(std::move(*rows));
     last_.clear();
+    const std::vector<std::string> parameters = {std::to_string(source->oid)};
+    auto ordered = connection_->query("reading table " + table.name, std::string(kOrderedSql), parameters);
+    if (!ordered) return std::move(ordered).error();
+    ordered_.clear();
+    for (const QueryRow& row : *ordered) ordered_.insert(row[0].value_or(""));
     const TableSchema& schema = *rows_->table().schema;
     key_.clear();
-    for (const std::uint16_t column : schema.key_columns) {
-      key_ += (key_.empty() ? "" : ", ") + quote_identifier(schema.columns[column].name);
-    }
+    for (const std::uint16_t column : schema.key_columns)
+      key_ += (key_.empty() ? "" : ", ") + compared(schema.columns[column].name);
     return {};
   }
 
@@ -81,7 +99,7 @@ class PostgresScanner final : public TableScanner {
     const TableSchema& schema = *rows_->table().schema;
     std::string columns;
     for (const auto& [column, value] : names.front())
-      columns += (columns.empty() ? "" : ", ") + quote_identifier(column);
+      columns += (columns.empty() ? "" : ", ") + compared(column);
     std::string sql = rows_->select() + " AND (" + columns + ") IN (";
     for (const RowName& name : names) {
       std::string row;
@@ -98,6 +116,13 @@ class PostgresScanner final : public TableScanner {
   }
 
  private:
+  /// A column as its own order and equality have it, or by its text, byte by byte, which tells no two keys
+  /// apart that are one, nor the other way round.
+  [[nodiscard]] std::string compared(const std::string& column) const {
+    const std::string name = quote_identifier(column);
+    return ordered_.contains(column) ? name : "(" + name + "::text COLLATE \"C\")";
+  }
+
   /// The table as verify sees it.
   Result<ScanTable> describe(const PublishedTable& source) {
     auto rows = TableRows::describe(*connection_, *catalog_, settings_, source);
@@ -155,7 +180,8 @@ class PostgresScanner final : public TableScanner {
   std::optional<Catalog> catalog_;
   std::vector<PublishedTable> sources_;
   std::optional<TableRows> rows_;  ///< of the table begun
-  std::string key_;                ///< its columns, for ORDER BY
+  std::set<std::string> ordered_;  ///< its columns that are compared as they are
+  std::string key_;                ///< of its columns, for ORDER BY
   std::string last_;               ///< key of the row read last, as literals
 };
 
