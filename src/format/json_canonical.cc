@@ -7,12 +7,21 @@
 #include <limits>
 #include <utility>
 
+#include "base/text.h"
 #include "format/json_writer.h"
 
 namespace millrace {
 namespace {
 
 constexpr int kMaxDepth = 512;
+
+std::optional<double> parse_real(std::string_view text) {
+  const char* const begin = text.empty() ? nullptr : &text.front();
+  double out = 0;
+  const auto [end, error] = std::from_chars(begin, begin + text.size(), out);
+  if (error != std::errc() || end != begin + text.size()) return std::nullopt;
+  return out;
+}
 
 void append_utf8(std::string& out, std::uint32_t code) {
   const auto put = [&out](std::uint32_t byte) { out += static_cast<char>(byte); };
@@ -132,9 +141,9 @@ class Reader {
   }
 
   bool hex4(std::uint32_t& code) {
-    if (rest_.size() < 4) return false;
-    const auto [end, error] = std::from_chars(rest_.data(), rest_.data() + 4, code, 16);
-    if (error != std::errc() || end != rest_.data() + 4) return false;
+    const auto parsed = parse_hex(rest_.substr(0, 4));
+    if (rest_.size() < 4 || !parsed) return false;
+    code = static_cast<std::uint32_t>(*parsed);
     rest_.remove_prefix(4);
     return true;
   }
@@ -182,18 +191,16 @@ class Reader {
     const std::string_view text = rest_.substr(0, size);
     if (!is_json_number(text)) return false;
     rest_.remove_prefix(text.size());
-    const char* const end = text.data() + text.size();
-    std::int64_t integer = 0;
-    if (std::from_chars(text.data(), end, integer).ptr == end) {
-      append_json_int(out, integer);
+    if (const auto integer = parse_int64(text)) {
+      append_json_int(out, *integer);
       return true;
     }
-    double real = 0;
-    const auto parsed = std::from_chars(text.data(), end, real);
-    if (parsed.ptr != end || parsed.ec != std::errc()) {
+    const auto parsed = parse_real(text);
+    if (!parsed) {
       out += text;  // out of every range: as it stands
       return true;
     }
+    const double real = *parsed;
     // 1.0 and 1 are one number; beyond 2^53 not each integer is a double, so the text of the double stays.
     constexpr double kExact = 9007199254740992.0;
     if (real > -kExact && real < kExact && static_cast<double>(static_cast<std::int64_t>(real)) == real) {
@@ -213,15 +220,14 @@ std::size_t number_size(std::string_view text) {
 
 bool near(std::string_view a, std::string_view b) {
   constexpr double kBits = 8 * std::numeric_limits<double>::epsilon();
-  double x = 0;
-  double y = 0;
   const auto is_real = [](std::string_view text) {
     return text.find_first_of(".eE") != std::string_view::npos;
   };
   if (!is_real(a) && !is_real(b)) return a == b;
-  if (std::from_chars(a.data(), a.data() + a.size(), x).ec != std::errc()) return a == b;
-  if (std::from_chars(b.data(), b.data() + b.size(), y).ec != std::errc()) return a == b;
-  return std::abs(x - y) <= kBits * std::max(std::abs(x), std::abs(y));
+  const auto x = parse_real(a);
+  const auto y = parse_real(b);
+  if (!x || !y) return a == b;
+  return std::abs(*x - *y) <= kBits * std::max(std::abs(*x), std::abs(*y));
 }
 
 /// Behind a string that begins at `at`; canonical texts escape " and \ with a backslash.

@@ -178,6 +178,7 @@ Status Verifier::settle(bool all) {
 
 Status Verifier::look_again(std::vector<Suspect*>& due) {
   std::vector<RowName> names;
+  names.reserve(due.size());
   for (const Suspect* one : due) names.push_back(one->name);
   BatchBuilder rows({1U << 30U, kLooksAtOnce * 2});
   MILLRACE_TRY(source_.look_up(names, rows));
@@ -225,6 +226,7 @@ Status Verifier::look_again(std::vector<Suspect*>& due) {
 /// Rows that are not there: nothing should be in their places.
 Status Verifier::look_at_absent(std::vector<Suspect*>& absent) {
   std::vector<ExtraEntry> entries;
+  entries.reserve(absent.size());
   for (const Suspect* one : absent)
     entries.push_back(
         {.output = one->output, .place = one->place, .handle = one->handle, .name = one->name, .found = 0});

@@ -199,7 +199,8 @@ def test_every_column_type(folder: str, kind: str, shop: Shop, database: Databas
 def test_keys_of_an_extensions_type(shop: Shop, database: Database, client: redis.Redis) -> None:
     """citext: its own order is another than that of the text."""
     database.script("""create extension citext; create table k (id citext primary key);""")
-    database.script("insert into k select case when i % 2 = 0 then 'a' else 'B' end || i from generate_series(1, 40) i;")
+    database.script("""insert into k select case when i % 2 = 0 then 'a' else 'B' end || i
+      from generate_series(1, 40) i;""")
     millrace = start(shop("public.k", postgres={"snapshot.mode": "initial"}))
     settled(millrace)
     assert verify(millrace, "--chunk-rows", "3", code=0)["public.k"]["rows"] == 40

@@ -160,7 +160,12 @@ std::optional<std::string> wanted_text(const Target& target, const Item& item) {
   const auto fields = hash_fields(item);
   if (!fields) return std::nullopt;
   std::vector<std::string> parts;
-  for (const auto& [name, value] : *fields) parts.push_back(name + '\0' + value);
+  parts.reserve(fields->size());
+  for (const auto& [name, value] : *fields) {
+    std::string& part = parts.emplace_back(name);
+    part += '\0';
+    part += value;
+  }
   std::sort(parts.begin(), parts.end());  // as the script sorts them: name and value as one text
   for (const std::string& part : parts) {
     if (!text.empty()) text += '\0';

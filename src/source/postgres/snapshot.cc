@@ -63,6 +63,7 @@ Result<std::vector<Chunk>> TableSnapshot::plan() {
   if (!published) return std::move(published).error();
   sources_ = std::move(*published);
   std::vector<Chunk> chunks;
+  chunks.reserve(sources_.size());
   for (const PublishedTable& source : sources_)
     chunks.push_back({source.name(), source.name(), source.estimated_rows});
   return chunks;
