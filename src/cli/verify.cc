@@ -39,6 +39,7 @@ class Verification {
         logger_(LogLevel::kWarn, LogFormat::kText) {}
 
   Status run() {
+    MILLRACE_TRY(open_sources());
     for (const ConfiguredConnector& sink : pipeline_.connectors) {
       if (sink.spec->is_source() || !is_chosen(options_.sinks, sink.config.connector())) continue;
       SinkReport& report = reports_.emplace_back();
@@ -60,54 +61,71 @@ class Verification {
             metrics_,  failpoints_, {}};  // a signal ends the process: nothing is half done
   }
 
-  Status verify_sink(const ConfiguredConnector& sink, SinkReport& report) {
-    const auto named = [&](Status status) {
-      if (!status) status.error().message = report.sink + ": " + status.error().message;
-      return status;
-    };
-    if (sink.spec->make_verifier == nullptr)
-      return stop_error(report.sink + ": connectors of kind " + std::string(sink.spec->kind) +
-                        " cannot be verified");
-    auto target = sink.spec->make_verifier(sink.config);
-    if (!target) return named(std::move(target).error());
-    TaskContext context = context_of(report.sink);
-    MILLRACE_TRY(named((*target)->open(context)));
-    auto filter = make_topic_filter(*sink.spec, sink.config);
-    if (!filter) return named(std::move(filter).error());
-    for (const ConfiguredConnector& source : pipeline_.connectors) {
-      if (source.spec->is_source()) MILLRACE_TRY(verify_tables(source, **target, *filter, report));
+  struct OpenSource {
+    std::unique_ptr<TaskContext> context;  // before the scanner, which it outlives
+    std::unique_ptr<TableScanner> scanner;
+    std::vector<ScanTable> tables;
+  };
+
+  static Error named(const std::string& connector, Error error) {
+    error.message = connector + ": " + error.message;
+    return error;
+  }
+
+  static Error cannot(const ConfiguredConnector& one) {
+    return stop_error(one.config.connector() + ": connectors of kind " + std::string(one.spec->kind) +
+                      " cannot be verified");
+  }
+
+  Status open_sources() {
+    for (const ConfiguredConnector& one : pipeline_.connectors) {
+      if (!one.spec->is_source()) continue;
+      const std::string& name = one.config.connector();
+      if (one.spec->make_scanner == nullptr) return cannot(one);
+      auto scanner = one.spec->make_scanner(one.config);
+      if (!scanner) return named(name, std::move(scanner).error());
+      OpenSource source{std::make_unique<TaskContext>(context_of(name)), std::move(*scanner), {}};
+      auto tables = source.scanner->open(*source.context);
+      if (!tables) return named(name, std::move(tables).error());
+      source.tables = std::move(*tables);
+      tables_.insert(tables_.end(), source.tables.begin(), source.tables.end());
+      sources_.push_back(std::move(source));
     }
     return {};
   }
 
-  Status verify_tables(const ConfiguredConnector& source, TargetVerifier& target, const TopicFilter& filter,
+  Status verify_sink(const ConfiguredConnector& sink, SinkReport& report) {
+    if (sink.spec->make_verifier == nullptr) return cannot(sink);
+    auto target = sink.spec->make_verifier(sink.config);
+    if (!target) return named(report.sink, std::move(target).error());
+    auto filter = make_topic_filter(*sink.spec, sink.config);
+    if (!filter) return named(report.sink, std::move(filter).error());
+    std::vector<ScanTable> own;
+    for (const ScanTable& table : tables_) {
+      if ((*filter)(table.topic)) own.push_back(table);
+    }
+    TaskContext context = context_of(report.sink);
+    if (Status opened = (*target)->open(context, own); !opened)
+      return named(report.sink, std::move(opened).error());
+    for (OpenSource& source : sources_) MILLRACE_TRY(verify_tables(source, **target, *filter, report));
+    return {};
+  }
+
+  Status verify_tables(OpenSource& source, TargetVerifier& target, const TopicFilter& filter,
                        SinkReport& report) {
-    const std::string& name = source.config.connector();
-    const auto named = [&](Error error) {
-      error.message = name + ": " + error.message;
-      return error;
-    };
-    if (source.spec->make_scanner == nullptr)
-      return stop_error(name + ": connectors of kind " + std::string(source.spec->kind) +
-                        " cannot be verified");
-    auto scanner = source.spec->make_scanner(source.config);
-    if (!scanner) return named(std::move(scanner).error());
-    TaskContext context = context_of(name);
-    auto tables = (*scanner)->open(context);
-    if (!tables) return named(std::move(tables).error());
     VerifyOptions options;
     options.chunk_rows = options_.chunk_rows;
     options.rows_per_second = options_.rows_per_second;
     options.settle_ms = options_.settle_ms;
     options.max_differences = options_.max_differences;
     options.repair = kinds_of(options_.repair);
-    Verifier verifier(**scanner, target, options, context);
-    for (const ScanTable& table : *tables) {
+    Verifier verifier(*source.scanner, target, options, *source.context);
+    for (const ScanTable& table : source.tables) {
       if (!filter(table.topic) || !is_chosen(options_.tables, table.name)) continue;
       const std::string what = report.sink + ": " + table.name;
       auto done = verifier.table(table, [&](std::uint64_t rows) { tell(what, rows, table.estimated_rows); });
       console_.clear_line();
-      if (!done) return named(std::move(done).error());
+      if (!done) return named(what, std::move(done).error());
       report.tables.push_back(std::move(*done));
     }
     return {};
@@ -134,6 +152,8 @@ class Verification {
   Metrics metrics_;
   FailPoints failpoints_;
   std::int64_t told_us_ = 0;
+  std::vector<OpenSource> sources_;
+  std::vector<ScanTable> tables_;  ///< of all sources
   std::vector<SinkReport> reports_;
 };
 

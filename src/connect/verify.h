@@ -86,7 +86,9 @@ class TargetVerifier {
   TargetVerifier& operator=(const TargetVerifier&) = delete;
   virtual ~TargetVerifier() = default;
 
-  [[nodiscard]] virtual Status open(TaskContext& context) = 0;
+  /// `tables`: all that may be in the target, of all sources, so that entries of one are not taken for
+  /// another's.
+  [[nodiscard]] virtual Status open(TaskContext& context, std::span<const ScanTable> tables) = 0;
   /// What of `topic` is not compared, a sentence each; `any`: something is.
   [[nodiscard]] virtual std::vector<std::string> limits(std::string_view topic, bool& any) = 0;
   /// A pass over a table begins: what was noted of its rows is forgotten.

@@ -21,6 +21,7 @@ TEST(CanonicalJson, OneTextForEachValue) {
   EXPECT_NE(canonical_json(R"("1")"), canonical_json("1"));
   EXPECT_EQ(canonical_json("1e400").value_or(""), "1e400");
   EXPECT_EQ(canonical_json("[]").value_or(""), "[]");
+  EXPECT_EQ(canonical_json("-1666666666666666754048").value_or(""), "-1666666666666666754048");
 }
 
 TEST(CanonicalJson, WhatIsNoneIsRefused) {

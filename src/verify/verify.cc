@@ -141,7 +141,7 @@ Status Verifier::find_extras() {
       one.output = std::move(entry.output);
       one.handle = std::move(entry.handle);
       one.place = std::move(entry.place);
-      one.wanted_before = {0};  // no row named it
+      one.wanted = kNotKnown;
       one.first_us = one.changed_us = one.next_us = now_us;
       suspects_.push_back(std::move(one));
     }

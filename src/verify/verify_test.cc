@@ -92,7 +92,7 @@ class FakeScanner final : public TableScanner {
 class FakeTarget final : public TargetVerifier {
  public:
   explicit FakeTarget(World& world) : world_(world) {}
-  Status open(TaskContext& /*context*/) override { return {}; }
+  Status open(TaskContext& /*context*/, std::span<const ScanTable> /*tables*/) override { return {}; }
   std::vector<std::string> limits(std::string_view /*topic*/, bool& any) override {
     any = true;
     return {};

@@ -226,6 +226,29 @@ def test_a_dropped_column_in_a_hash(shop: Shop, database: Database, client: redi
     assert "gone" not in client.hgetall("h:id:3")
 
 
+def test_keys_of_others_are_not_extra(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """`flight:{code}` may be any text behind the colon, that of `flight:leg:{id}` too; and what is no value of the
+    key's type is nobody's row."""
+    database.script("""create table f (code text primary key); create table g (id uuid primary key);
+      create table h (id uuid primary key); insert into f values ('a');
+      insert into g values (gen_random_uuid()); insert into h values (gen_random_uuid());""")
+    millrace = start(shop("public.f,public.g,public.h", postgres={"snapshot.mode": "initial"},
+                          redis={"topics": "t.public.f,t.public.g,t.public.h"}
+                          | output("f", topics="t.public.f", target__key="flight:{code}")
+                          | output("g", topics="t.public.g", target__key="flight:leg:{id}")
+                          | output("h", topics="t.public.h", target__key="other:{id}")))
+    settled(millrace)
+    found = verify(millrace, "--repair", "extra", code=0)
+    assert len(list(client.scan_iter("flight:*"))) == 2
+    said = "rows of another table or output may have too"
+    assert [any(said in limit for limit in found[f"public.{name}"]["limits"]) for name in "fgh"] == [True, True, False]
+    client.json().set("other:abc-1", "$", {})
+    found = verify(millrace, code=1)
+    assert counts(found["public.h"]) == {"extra": 1}
+    verify(millrace, "--repair", "extra", code=0)
+    assert len(list(client.scan_iter("other:*"))) == 1
+
+
 def test_a_sink_that_stands_still_is_not_in_step(shop: Shop, database: Database) -> None:
     database.script("create table s (id int primary key);")
     millrace = start(shop("public.s"))

@@ -156,22 +156,8 @@ std::optional<std::string> wanted_text(const Target& target, const Item& item) {
     if (item.plan.value->append(text, item.cells)) return std::nullopt;
     return text;
   }
-  if (target.type != TargetType::kHash) return std::nullopt;
-  const auto fields = hash_fields(item);
-  if (!fields) return std::nullopt;
-  std::vector<std::string> parts;
-  parts.reserve(fields->size());
-  for (const auto& [name, value] : *fields) {
-    std::string& part = parts.emplace_back(name);
-    part += '\0';
-    part += value;
-  }
-  std::sort(parts.begin(), parts.end());  // as the script sorts them: name and value as one text
-  for (const std::string& part : parts) {
-    if (!text.empty()) text += '\0';
-    text += part;
-  }
-  return text;
+  // Hashes are read: to sort their fields in a script costs the server more than to send them.
+  return std::nullopt;
 }
 
 std::string checksum(std::string_view text) {

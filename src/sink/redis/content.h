@@ -43,9 +43,8 @@ struct Content {
                                                     std::string_view member);
 [[nodiscard]] Content found_content(const Target& target, const Reply& reply, const Content* wanted);
 
-/// SHA1 of each key's value: of JSON as the server prints it, of a hash's fields and values in order of their
-/// names, of a string. KEYS: the keys. ARGV: what TYPE answers for them. An empty text: nothing there; `!`:
-/// something else.
+/// SHA1 of each key's value: of JSON as the server prints it, of a string. KEYS: the keys. ARGV: what TYPE
+/// answers for them. An empty text: nothing there; `!`: something else.
 inline constexpr std::string_view kChecksums = R"(local out = {}
 local wanted = ARGV[1]
 for i, key in ipairs(KEYS) do
@@ -53,14 +52,7 @@ for i, key in ipairs(KEYS) do
   if kind == 'none' then out[i] = ''
   elseif kind ~= wanted then out[i] = '!'
   elseif wanted == 'ReJSON-RL' then out[i] = redis.sha1hex(redis.call('JSON.GET', key))
-  elseif wanted == 'string' then out[i] = redis.sha1hex(redis.call('GET', key))
-  else
-    local all = redis.call('HGETALL', key)
-    local parts = {}
-    for j = 1, #all, 2 do parts[#parts + 1] = all[j] .. '\0' .. all[j + 1] end
-    table.sort(parts)
-    out[i] = redis.sha1hex(table.concat(parts, '\0'))
-  end
+  else out[i] = redis.sha1hex(redis.call('GET', key)) end
 end
 return out)";
 

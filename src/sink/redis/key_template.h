@@ -69,6 +69,8 @@ class RowKey {
   /// Glob of all keys of this topic, for SCAN MATCH; special characters in texts are escaped. A * takes more
   /// than a column's value, so what is found must be held against `matches`.
   [[nodiscard]] const std::string& pattern() const { return pattern_; }
+  /// What all keys of this topic begin with: the text in front of the first column.
+  [[nodiscard]] std::string_view prefix() const { return parts_.empty() ? text_ : parts_.front().text; }
   /// True when some row of this table version may have `key`, by the texts, the escapes and the columns'
   /// types. Certain unless the last column is text that is written as it is.
   [[nodiscard]] bool matches(std::string_view key) const;

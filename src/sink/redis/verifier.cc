@@ -46,7 +46,7 @@ class RedisVerifier final : public TargetVerifier {
     for (const Output& output : settings_.outputs) lanes_.push_back(std::make_unique<Lane>(output));
   }
 
-  Status open(TaskContext& context) override;
+  Status open(TaskContext& context, std::span<const ScanTable> tables) override;
   std::vector<std::string> limits(std::string_view topic, bool& any) override;
   Status begin(const ScanTable& table) override;
   Status compare(const BatchPtr& batch, std::vector<EntryState>& out) override;
@@ -72,6 +72,8 @@ class RedisVerifier final : public TargetVerifier {
   Status sort_out(Lane& lane, const Overlay& overlay, std::vector<const Overlay::Entry*>& doubtful);
   Status settle_doubts(Lane& lane, const Overlay& overlay, const std::vector<const Overlay::Entry*>& doubtful,
                        std::vector<EntryState>& out);
+  [[nodiscard]] bool shares_prefix(const Lane& lane, std::string_view topic) const;
+  [[nodiscard]] bool may_be_of_another(const Lane& lane, std::string_view key) const;
   bool may_be_gone(const Target& target, const Item& item) const;
   Result<bool> change_if(const Target& target, const Place& place, std::uint64_t found, const Content* wanted,
                          const std::function<std::size_t(std::string&)>& write);
@@ -84,13 +86,19 @@ class RedisVerifier final : public TargetVerifier {
   std::string topic_;
   std::vector<std::vector<std::size_t>> noted_;  ///< by lane: hashes of the keys that rows named
   std::vector<std::vector<RowKey>> keys_;        ///< by lane: of the table begun
+  struct Owner {
+    const Lane* lane;
+    std::string topic;
+    RowKey key;
+  };
+  std::vector<Owner> all_keys_;  ///< of all tables and lanes
   TableSchemaPtr schema_;
   std::size_t extra_lane_ = 0;
   std::string cursor_ = "0";
   bool sorted_ = false;
 };
 
-Status RedisVerifier::open(TaskContext& context) {
+Status RedisVerifier::open(TaskContext& context, std::span<const ScanTable> tables) {
   context_ = &context;
   auto client = Client::connect(settings_.client, context.clock, context.stop);
   if (!client) return std::move(client).error();
@@ -113,6 +121,14 @@ Status RedisVerifier::open(TaskContext& context) {
     }
     lane->writer().target().set_scripts(std::move(names));
   }
+  for (const ScanTable& table : tables) {
+    for (const auto& lane : lanes_) {
+      if (!lane->takes_topic(table.topic) || table.schema == nullptr) continue;
+      static_cast<void>(lane->encoder().plans().plan(table.topic, table.schema));
+      for (const RowKey& key : lane->encoder().plans().keys_of(table.topic))
+        all_keys_.push_back({lane.get(), table.topic, key});
+    }
+  }
   auto known = client_->call({"HGETALL", position_key(settings_.connector)});
   if (!known) return std::move(known).error();
   const std::vector<TopicColumns> columns = read_columns(*known);
@@ -133,9 +149,12 @@ std::vector<std::string> RedisVerifier::limits(std::string_view topic, bool& any
     any = true;
     if (!has_extras(lane->target())) {
       out.push_back(who + "rows that are gone are not looked for among members of keys that rows share");
-    } else if (lane->target().expiry.seconds > 0) {
-      out.push_back(who + "keys expire, so one that is missing may have gone by itself");
+      continue;
     }
+    if (lane->target().expiry.seconds > 0)
+      out.push_back(who + "keys expire, so one that is missing may have gone by itself");
+    if (shares_prefix(*lane, topic))
+      out.push_back(who + "keys that rows of another table or output may have too are not taken for extra");
   }
   return out;
 }
@@ -319,6 +338,26 @@ bool RedisVerifier::may_be_gone(const Target& target, const Item& item) const {
   }
 }
 
+/// True when the keys of the topic in the lane may be those of another topic or lane too.
+bool RedisVerifier::shares_prefix(const Lane& lane, std::string_view topic) const {
+  const auto is_own = [&](const Owner& owner) { return owner.lane == &lane && owner.topic == topic; };
+  return std::ranges::any_of(all_keys_, [&](const Owner& own) {
+    return is_own(own) && std::ranges::any_of(all_keys_, [&](const Owner& other) {
+             const std::size_t length = std::min(own.key.prefix().size(), other.key.prefix().size());
+             return !is_own(other) &&
+                    own.key.prefix().substr(0, length) == other.key.prefix().substr(0, length);
+           });
+  });
+}
+
+/// A row of another table, or in another output, may have this key too: `flight:leg:7` beside
+/// `flight:{code}`.
+bool RedisVerifier::may_be_of_another(const Lane& lane, std::string_view key) const {
+  return std::ranges::any_of(all_keys_, [&](const Owner& owner) {
+    return (owner.lane != &lane || owner.topic != topic_) && owner.key.matches(key);
+  });
+}
+
 Result<bool> RedisVerifier::find_extra(std::vector<ExtraEntry>& out) {
   if (!std::exchange(sorted_, true)) {
     for (auto& noted : noted_) std::sort(noted.begin(), noted.end());
@@ -338,7 +377,7 @@ Result<bool> RedisVerifier::find_extra(std::vector<ExtraEntry>& out) {
   for (const Reply& key : found->elements[1].elements) {
     if (std::binary_search(noted.begin(), noted.end(), std::hash<std::string_view>()(key.text))) continue;
     const auto values = keys.values_of(key.text);
-    if (!values) continue;
+    if (!values || may_be_of_another(lane, key.text)) continue;
     ExtraEntry entry{.output = lane.name(), .place = key.text, .handle = handle_of(key.text, {})};
     for (std::size_t i = 0; i < values->size(); ++i)
       entry.name.emplace_back(schema_->columns[keys.columns()[i]].name, (*values)[i]);
