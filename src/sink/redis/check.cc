@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "sink/redis/index_plan.h"
 #include "sink/redis/position.h"
 #include "sink/redis/settings.h"
 
@@ -29,7 +30,7 @@ class Checker {
     modules();
     position();
     for (const Output& output : settings_.outputs) other_types(output);
-    for (const IndexDefinition& index : settings_.indexes) index_there(index);
+    indexes();
     eviction();
     persistence();
     return std::move(findings_);
@@ -163,20 +164,33 @@ class Checker {
     }
   }
 
-  void index_there(const IndexDefinition& index) {
+  OwnedIndexes owned() {
+    const auto reply = ask({"HGETALL", owned_key(settings_.connector)});
+    return reply ? read_owned(*reply) : OwnedIndexes();
+  }
+
+  void indexes() {
+    const OwnedIndexes ours = owned();
+    for (const IndexDefinition& index : settings_.indexes) index_there(index, ours);
+    for (const std::string& name : removed_indexes(settings_.indexes, ours)) {
+      if (!ask({"FT.INFO", name})) continue;
+      if (settings_.drop_removed_indexes) {
+        add(Level::kOk, "index " + name, "no longer in the file, will be dropped; the documents stay");
+      } else {
+        add(Level::kWarning, "index " + name, "no longer in the file, and stays",
+            "FT.DROPINDEX " + name + " keeps the documents; or redis.index.drop.removed: true");
+      }
+    }
+  }
+
+  void index_there(const IndexDefinition& index, const OwnedIndexes& ours) {
     const std::string subject = "index " + index.name;
     const auto info = call({"FT.INFO", index.name});
-    if (!info) return;
-    if (info->is_error()) {
-      if (is_unknown_index(info->text)) add(Level::kOk, subject, "not there yet, will be created");
-      return;
-    }
-    const auto differences = index_differences(index, *info);
-    if (differences.empty()) add(Level::kOk, subject, "there, as defined");
-    for (const std::string& difference : differences) {
-      add(Level::kWarning, subject, "is there with another definition and stays as it is: " + difference,
-          "FT.DROPINDEX " + index.name + " keeps the documents, then " + create_text(index));
-    }
+    if (!info || (info->is_error() && !is_unknown_index(info->text))) return;
+    const IndexPlan plan = plan_index(index, *info, ours);
+    if (plan.step == IndexPlan::Step::kNothing) return add(Level::kOk, subject, "there, as defined");
+    const Level level = plan.step == IndexPlan::Step::kLeave ? Level::kWarning : Level::kOk;
+    add(level, subject, plan_text(index, plan), plan_hint(index, plan));
   }
 
   std::string config(const std::string& name) {

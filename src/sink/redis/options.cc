@@ -262,19 +262,74 @@ std::vector<OptionSpec> output_options() {
   return out;
 }
 
-std::vector<OptionSpec> index_options() {
+std::vector<OptionSpec> index_content_options() {
   return {
       {.name = "indexes.<index>.prefix",
+       .type = kList,
        .group = "Indexes",
-       .doc = "What the keys of the indexed documents begin with, e.g. `flight:`. By default what "
-              "all keys of this sink begin with, where that is certain."},
+       .doc = "What the keys of the indexed documents begin with, e.g. `flight:`; one or several. By default "
+              "what all keys of the output begin with, where that is certain."},
+      {.name = "indexes.<index>.output",
+       .group = "Indexes",
+       .doc = "The output whose documents or hashes are indexed, where the prefix does not tell."},
       {.name = "indexes.<index>.fields.<field>",
        .importance = kHigh,
        .group = "Indexes",
-       .doc = "A field of the search index and its type as FT.CREATE takes it: `TAG`, `TEXT`, "
-              "`NUMERIC SORTABLE`, `GEO`, `VECTOR ...`. `address.city` reads a member of a json "
-              "column and is called address_city in queries. The index is created if it is not "
-              "there, and never changed or dropped."},
+       .doc =
+           "A field of the search index by its name in the document or hash, and its type as FT.CREATE "
+           "takes it: `TAG`, `TEXT WEIGHT 2`, `NUMERIC SORTABLE`, `GEO`, `GEOSHAPE FLAT`, `VECTOR HNSW TYPE "
+           "FLOAT32 DIM 384 DISTANCE_METRIC COSINE`; arguments in any order, a vector's without their count. "
+           "`address.city` reads a member of a json column and is called address_city in queries; `city as "
+           "town` is called town, so that one field can be indexed twice. The index itself is called "
+           "`<index>@` and eight digits that change with its definition, and `<index>` is an alias of it. "
+           "When the definition changes, the new index is built beside the old one; once it is complete the "
+           "alias moves and the old one is dropped. `millrace check` shows what will be done."},
+      {.name = "indexes.<index>.filter",
+       .group = "Indexes",
+       .doc = "Only documents for which this expression is true are indexed, e.g. `@delay > 0`."},
+      {.name = "indexes.<index>.language",
+       .group = "Indexes",
+       .doc = "Language of the texts, for their stems, e.g. `german`. By default English."},
+      {.name = "indexes.<index>.language.field",
+       .group = "Indexes",
+       .doc = "Field that names the document's own language."},
+      {.name = "indexes.<index>.score",
+       .group = "Indexes",
+       .doc = "Score of a document, above 0 and at most 1. By default 1."},
+      {.name = "indexes.<index>.score.field",
+       .group = "Indexes",
+       .doc = "Field that holds the document's own score."},
+      {.name = "indexes.<index>.stopwords",
+       .type = kList,
+       .group = "Indexes",
+       .doc = "Words that are not indexed; empty: every word is. By default Redis' own list."},
+      {.name = "indexes.<index>.options",
+       .type = kList,
+       .group = "Indexes",
+       .doc = "Of `MAXTEXTFIELDS`, `NOOFFSETS`, `NOHL`, `NOFIELDS`, `NOFREQS`."},
+  };
+}
+
+std::vector<OptionSpec> index_options() {
+  return {
+      {.name = "indexes.<index>.aliases",
+       .type = kList,
+       .group = "Indexes",
+       .doc = "Further names to query the index by, moved in the same moment as its own. One that is taken "
+              "out of the file stays until the index is next built anew."},
+      {.name = "indexes.<index>.adopt",
+       .type = kBoolean,
+       .group = "Indexes",
+       .doc = "An index of this name that the sink has not made, and that differs, is replaced: the new one "
+              "is built beside it, then in one transaction that one is dropped and its name becomes the "
+              "alias. Where the name is an alias already, it moves, and the index behind it stays. Without "
+              "it such an index is left alone, and `check` and `status` say how it differs."},
+      {.name = "redis.index.drop.removed",
+       .type = kBoolean,
+       .default_value = "false",
+       .group = "Indexes",
+       .doc = "Drops indexes that this sink has made and that the file no longer has, at the next start; the "
+              "documents stay. Without it `check` and `status` name them."},
       {.name = "redis.index.poll.ms",
        .type = kInteger,
        .default_value = "5000",
@@ -313,7 +368,8 @@ std::vector<OptionSpec> make_options() {
   std::vector<OptionSpec> out;
   for (std::vector<OptionSpec> group :
        {topic_options(), connection_options(), tls_options(), replica_options(), key_options(),
-        document_options(), form_options(), output_options(), index_options(), tuning_options()}) {
+        document_options(), form_options(), output_options(), index_content_options(), index_options(),
+        tuning_options()}) {
     std::move(group.begin(), group.end(), std::back_inserter(out));
   }
   return out;

@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "base/check.h"
-#include "sink/redis/index.h"
+#include "sink/redis/index_info.h"
 #include "sink/redis/resp.h"
 
 namespace millrace::redis {
@@ -30,8 +30,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         failed[pass] = !found;
         if (failed[pass] || !*found) break;
         ++counts[pass];
+        IndexDefinition index;
+        index.name = "i";
+        index.prefixes = {"p:"};
+        index.fields = {{"$.a", "a", {"TAG"}}};
         static_cast<void>(index_health(reply));
-        static_cast<void>(index_differences({"i", "p:", true, {{"$.a", "a", {"TAG"}}}}, reply));
+        static_cast<void>(index_differences(index, reply));
       }
     }
   }

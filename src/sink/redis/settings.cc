@@ -5,46 +5,11 @@
 #include <set>
 #include <utility>
 
+#include "sink/redis/index_settings.h"
 #include "sink/redis/sentinel.h"
 
 namespace millrace::redis {
 namespace {
-
-std::vector<IndexDefinition> read_indexes(const ConnectorConfig& config, TargetType target,
-                                          const std::string& default_prefix, SettingFaults& faults) {
-  std::vector<IndexDefinition> indexes;
-  std::set<std::string> faulty;
-  for (const Setting& setting : config.below("indexes.")) {
-    const std::size_t dot = setting.name.find('.');
-    const std::string name = setting.name.substr(0, dot);
-    const std::string rest = dot == std::string::npos ? "" : setting.name.substr(dot + 1);
-    auto index = std::find_if(indexes.begin(), indexes.end(), [&](const auto& i) { return i.name == name; });
-    if (index == indexes.end()) {
-      indexes.push_back({name, default_prefix, target == TargetType::kJson, {}});
-      index = indexes.end() - 1;
-    }
-    if (rest == "prefix") index->prefix = setting.value;
-    if (rest.rfind("fields.", 0) != 0) continue;
-    auto field = parse_index_field(rest.substr(7), setting.value, target == TargetType::kJson);
-    if (field) {
-      index->fields.push_back(std::move(*field));
-    } else {
-      faults.add("indexes." + setting.name, field.error());
-      faulty.insert(name);
-    }
-  }
-  for (const IndexDefinition& index : indexes) {
-    const std::string option = "indexes." + index.name;
-    if (index.fields.empty() && !faulty.contains(index.name)) {
-      faults.add(option + ".fields", "the index has no fields", "add " + option + ".fields.<field>: TAG");
-    }
-    if (index.prefix.empty()) {
-      faults.add(option + ".prefix", "the index has no prefix",
-                 "set it to what the keys begin with, e.g. \"flight:\"");
-    }
-  }
-  return indexes;
-}
 
 void read_sentinel(const ConnectorConfig& config, ClientOptions& out, SettingFaults& faults) {
   SentinelOptions& sentinel = out.sentinel;
@@ -114,8 +79,8 @@ Settings read_settings(const ConnectorConfig& config, SettingFaults& faults) {
                "make it shorter, or redis.socket.timeout.ms longer");
   }
   out.index_poll_ms = config.integer("redis.index.poll.ms");
-  const Output& first = out.outputs.front();
-  out.indexes = read_indexes(config, first.target.type, common_prefix(first, out.topics), faults);
+  out.drop_removed_indexes = config.boolean("redis.index.drop.removed");
+  out.indexes = read_indexes(config, out.topics, out.outputs, faults);
   return out;
 }
 

@@ -20,6 +20,7 @@ struct Settings {
   ClientOptions client;
   std::vector<Output> outputs = std::vector<Output>(1);  ///< one at least
   std::vector<IndexDefinition> indexes;
+  bool drop_removed_indexes = false;  ///< those that the sink has made and the settings no longer have
   std::size_t batch_commands = 256;
   std::size_t in_flight_bytes = 2U << 20U;
   std::int64_t index_poll_ms = 5'000;

@@ -33,8 +33,31 @@ TEST(Settings, TheExampleOfTheDocs) {
 TEST(Settings, IndexPrefixIsThatOfTheKeysWhereItIsCertain) {
   const auto one = read({{"topics", "shop.public.flights"}, {"indexes.f.fields.origin", "TAG"}});
   ASSERT_TRUE(one) << one.error().message;
-  EXPECT_EQ(one->indexes[0].prefix, "flights:");
+  EXPECT_EQ(one->indexes[0].prefixes, std::vector<std::string>{"flights:"});
   EXPECT_FALSE(read({{"topics", "shop.public.a,shop.public.b"}, {"indexes.f.fields.origin", "TAG"}}));
+}
+
+TEST(Settings, AnIndexGoesToTheOutputWhoseKeysItCovers) {
+  const auto read_with = [](const char* option, const char* value) {
+    return read({{"topics", "shop.public.a"},
+                 {"outputs.docs.target.key", "doc:{id}"},
+                 {"outputs.rows.target.key", "row:{id}"},
+                 {"outputs.rows.target.type", "hash"},
+                 {"outputs.all.target.key", "all:{id}"},
+                 {"outputs.all.target.type", "stream"},
+                 {"indexes.i.fields.v", "TAG"},
+                 {option, value}});
+  };
+  const auto by_prefix = read_with("indexes.i.prefix", "row:");
+  ASSERT_TRUE(by_prefix) << by_prefix.error().message;
+  EXPECT_FALSE(by_prefix->indexes[0].on_json);
+  const auto by_name = read_with("indexes.i.output", "docs");
+  ASSERT_TRUE(by_name) << by_name.error().message;
+  EXPECT_EQ(by_name->indexes[0].prefixes, std::vector<std::string>{"doc:"});
+  EXPECT_FALSE(read_with("indexes.i.output", "all"));
+  EXPECT_FALSE(read_with("indexes.i.output", "none"));
+  EXPECT_FALSE(read_with("indexes.i.prefix", "other:"));
+  EXPECT_FALSE(read_with("indexes.i.language", "german"));
 }
 
 TEST(Settings, FaultsAreRefused) {
@@ -45,6 +68,13 @@ TEST(Settings, FaultsAreRefused) {
   EXPECT_FALSE(read({{"topics", "a.b.c"}, {"redis.key.cert", "x.pem"}}));
   EXPECT_FALSE(read({{"topics", "a.b.c"}, {"indexes.i.prefix", "c:"}}));
   EXPECT_FALSE(read({{"topics", "a.b.c"}, {"indexes.i.prefix", "c:"}, {"indexes.i.fields.x", "WORD"}}));
+  for (const auto& [option, value] :
+       std::vector<std::pair<const char*, const char*>>{{"indexes.i.options", "TEMPORARY"},
+                                                        {"indexes.i.score", "2"},
+                                                        {"indexes.i.fields.w as v", "TAG"},
+                                                        {"indexes.i.aliases", "i"}}) {
+    EXPECT_FALSE(read({{"topics", "a.b.c"}, {"indexes.i.fields.v", "TAG"}, {option, value}})) << option;
+  }
 }
 
 TEST(Settings, AllFaultsAreToldEachWithItsOption) {

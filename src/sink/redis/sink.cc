@@ -89,9 +89,10 @@ Result<std::optional<LogPosition>> RedisSink::open(TaskContext& context) {
   auto client = Client::connect(settings_.client, context.clock, context.stop);
   if (!client) return std::move(client).error();
   client_ = std::move(*client);
-  watch_.emplace(settings_.indexes, settings_.index_poll_ms, context);
+  watch_.emplace(settings_.indexes, WatchOptions{settings_.index_poll_ms, settings_.drop_removed_indexes},
+                 context);
   MILLRACE_TRY(prepare_server());
-  MILLRACE_TRY(watch_->create_missing(*client_));
+  MILLRACE_TRY(watch_->prepare(*client_));
   if (forget_position_) {
     const auto forgotten = client_->call({"UNLINK", position_key_});
     if (!forgotten) return forgotten.error();
@@ -479,7 +480,7 @@ Result<Settled> RedisSink::poll(std::int64_t until_us) {
     const std::int64_t now_us = context_->clock.now_us();
     if (held_bytes_ > 0 && now_us - held_since_us_ > kMaxHeldUs) MILLRACE_TRY(flush_held());
     keep_position_if_due();
-    watch_->ask_if_due(*client_, *pipeline_);
+    watch_->step_if_due(*client_, *pipeline_);
     MILLRACE_TRY(client_->send());
     MILLRACE_TRY(pipeline_->take_replies());
     if (auto settled = pipeline_->take_settled(out.rejected)) {

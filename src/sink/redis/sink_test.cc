@@ -233,7 +233,11 @@ TEST_F(RedisSinkTest, RowsOverTheServersLimitAreParked) {
 }
 
 TEST_F(RedisSinkTest, PollsThatDoNotWaitWatchTheIndexes) {
-  settings.indexes = {{"ix", "k:", true, {{"$.a", "a", {"TAG"}}}}};
+  IndexDefinition index;
+  index.name = "ix";
+  index.prefixes = {"k:"};
+  index.fields = {{"$.a", "a", {"TAG"}}};
+  settings.indexes = {index};
   bool gone = false;
   redis.answer([&](const FakeRedis::Command& command) {
     return command[0] == "FT.INFO" && gone ? std::string("-Unknown index name\r\n") : std::string();
