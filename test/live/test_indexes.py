@@ -114,16 +114,20 @@ def test_faults_of_the_file_are_told(shop: Shop, database: Database) -> None:
 
 def test_changed_while_rows_flow(shop: Shop, database: Database, client: redis.Redis) -> None:
     """Queries by the alias never fail, nor find fewer documents than before."""
-    rows(database, 20_000)
-    millrace = start(shop_of(shop, FIELDS))
-    wait_count(millrace, client, 20_000)
+    rows(database, 100)
+    millrace = start(shop_of(shop, FIELDS, **{"redis.index.poll.ms": 100}))
+    wait_count(millrace, client, 100)
+    with client.pipeline(transaction=False) as fill:  # so many that a build lasts longer than a poll
+        for i in range(80_000):
+            fill.execute_command("JSON.SET", f"s:f{i}", "$", f'{{"id": {i}, "v": "v{i}", "n": {i}}}')
+        fill.execute()
     old = target(client, "ix")
     millrace.terminate()
-    change(millrace, CHANGED)
+    change(millrace, CHANGED, **{"redis.index.poll.ms": 100})
     plan = millrace.check().stdout
-    assert f"beside {old}" in plan and "field n is not SORTABLE" in plan and "20000 documents" in plan, plan
+    assert f"beside {old}" in plan and "field n is not SORTABLE" in plan and "80100 documents" in plan, plan
     millrace.start(wait=False)
-    seen, number = 20_000, 20_000
+    seen, number = 80_100, 100
 
     def moved() -> bool:
         nonlocal seen, number
@@ -136,7 +140,7 @@ def test_changed_while_rows_flow(shop: Shop, database: Database, client: redis.R
         return indexes(client) == {target(client, "ix")} != {old}
 
     wait_until(moved, "the alias has moved and the old index is gone", 60, pause_s=0.01, context=millrace.tail)
-    wait_count(millrace, client, number)
+    wait_count(millrace, client, number + 80_000)
     wait_moved(millrace, client, old)
     assert "as defined" in millrace.check().stdout
 
