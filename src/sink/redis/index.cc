@@ -68,6 +68,7 @@ class Digest {
 
 std::string own_name(const IndexDefinition& index) {
   std::vector<std::vector<std::string>> fields;
+  fields.reserve(index.fields.size());
   for (const IndexField& field : index.fields) fields.push_back(field_words(field));
   std::ranges::sort(fields);
   Digest digest;

@@ -32,15 +32,11 @@ IndexPlan plan_index(const IndexDefinition& wanted, const Reply& info, const Own
   const bool ours = owned.contains(plan.there);
   const bool as_wanted = plan.differences.empty() && (!ours || plan.there == own);
   if (as_wanted) return plan;
-  if (plan.there == own) {
-    plan.step = IndexPlan::Step::kLeave;  // it was altered; there cannot be a second one of this name
-  } else if (ours) {
-    plan.step = IndexPlan::Step::kRebuild;
-  } else if (wanted.adopt) {
-    plan.step = plan.there == wanted.name ? IndexPlan::Step::kReplace : IndexPlan::Step::kRebuild;
-  } else {
-    plan.step = IndexPlan::Step::kLeave;
-  }
+  // One of ours that was altered is left alone: there cannot be a second of its name.
+  const bool replaceable = plan.there != own && (ours || wanted.adopt);
+  const bool has_the_name = !ours && plan.there == wanted.name;
+  plan.step = IndexPlan::Step::kLeave;
+  if (replaceable) plan.step = has_the_name ? IndexPlan::Step::kReplace : IndexPlan::Step::kRebuild;
   return plan;
 }
 

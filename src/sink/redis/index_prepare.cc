@@ -32,6 +32,7 @@ Status IndexWatch::prepare(Client& client) {
 
 Status IndexWatch::drop_removed(Client& client) {
   std::vector<IndexDefinition> wanted;
+  wanted.reserve(indexes_.size());
   for (const Watched& index : indexes_) wanted.push_back(index.definition);
   removed_.clear();
   for (const std::string& name : removed_indexes(wanted, owned_)) {
@@ -41,8 +42,9 @@ Status IndexWatch::drop_removed(Client& client) {
       MILLRACE_TRY(drop(client, name));
     } else {
       removed_.push_back(
-          "index " + name + " is no longer in the file and stays; FT.DROPINDEX " + name +
-          " drops it and keeps the documents, redis.index.drop.removed: true at the next start");
+          fmt::format("index {0} is no longer in the file and stays; FT.DROPINDEX {0} drops it and keeps the "
+                      "documents, redis.index.drop.removed: true at the next start",
+                      name));
     }
   }
   return {};
