@@ -17,9 +17,9 @@ namespace {
 
 constexpr const char* kExitCodes = R"(Exit codes:
   0  all went well; also after a stop by SIGINT or SIGTERM
-  1  something failed while running, or a connector of a stopped run had failed; verify: rows differ
+  1  something failed while running, or a connector of a stopped run had failed; verify, rebuild: rows differ
   2  wrong usage, or a pipeline file with faults
-  3  check found errors; run: no connector can start; verify: it could not look
+  3  check found errors; run: no connector can start; verify, rebuild: it could not look
   4  no running process answers
 )";
 
@@ -78,32 +78,50 @@ void add_check(CLI::App& app, Specs specs, Chosen& chosen) {
   });
 }
 
+/// What `verify` and `rebuild` have in common.
+void add_comparison(CLI::App& command, VerifyCommandOptions& options) {
+  command.add_option("FILE", options.file, "Pipeline file")->required();
+  command.add_option("SINK", options.sinks, "Sinks to look at; all by default");
+  command.add_option("--table", options.tables, "Tables to compare, e.g. public.flights; all by default");
+  command
+      .add_option("--rows-per-second", options.rows_per_second, "Read no more from the source; 0: no limit")
+      ->check(CLI::NonNegativeNumber);
+  command
+      .add_option("--settle-ms", options.settle_ms,
+                  "How long a row that differs may take to fall in step (10000)")
+      ->check(CLI::Range(100, 3'600'000));
+  command.add_option("--chunk-rows", options.chunk_rows, "Rows read in one statement (5000)")
+      ->check(CLI::Range(1, 100'000));
+  command.add_option("--max-differences", options.max_differences,
+                     "Listed for a table (1000); all are counted");
+  command.add_flag("--json", options.json, "For scripts");
+}
+
 void add_verify(CLI::App& app, Specs specs, Chosen& chosen) {
   auto* command = add_command(
       app, "verify", "Compare what targets hold with the tables they come from, while changes flow",
       "  millrace verify pipeline.yaml\n  millrace verify pipeline.yaml cache --table public.flights --json\n"
       "  millrace verify pipeline.yaml --repair missing,different,extra\n");
   const auto options = std::make_shared<VerifyCommandOptions>();
-  command->add_option("FILE", options->file, "Pipeline file")->required();
-  command->add_option("SINK", options->sinks, "Sinks to verify; all by default");
-  command->add_option("--table", options->tables, "Tables to compare, e.g. public.flights; all by default");
+  add_comparison(*command, *options);
   command
       ->add_option("--repair", options->repair,
                    "Mend what is missing, different (write the row again) or extra (remove it)")
       ->delimiter(',')
       ->check(CLI::IsMember({"missing", "different", "extra"}));
-  command
-      ->add_option("--rows-per-second", options->rows_per_second, "Read no more from the source; 0: no limit")
-      ->check(CLI::NonNegativeNumber);
-  command
-      ->add_option("--settle-ms", options->settle_ms,
-                   "How long a row that differs may take to fall in step (10000)")
-      ->check(CLI::Range(100, 3'600'000));
-  command->add_option("--chunk-rows", options->chunk_rows, "Rows read in one statement (5000)")
-      ->check(CLI::Range(1, 100'000));
-  command->add_option("--max-differences", options->max_differences,
-                      "Listed for a table (1000); all are counted");
-  command->add_flag("--json", options->json, "For scripts");
+  command->callback([options, specs, &chosen] {
+    chosen = [options, specs](Console& console) { return verify_command(*options, specs, console); };
+  });
+}
+
+void add_rebuild(CLI::App& app, Specs specs, Chosen& chosen) {
+  auto* command = add_command(
+      app, "rebuild", "Write anew in targets what is not as the tables say, and remove what has no row",
+      "  millrace rebuild pipeline.yaml\n  millrace rebuild pipeline.yaml cache --rows-per-second 20000\n");
+  const auto options = std::make_shared<VerifyCommandOptions>();
+  options->repair = {"missing", "different", "extra"};
+  options->at_once = true;
+  add_comparison(*command, *options);
   command->callback([options, specs, &chosen] {
     chosen = [options, specs](Console& console) { return verify_command(*options, specs, console); };
   });
@@ -254,6 +272,7 @@ int run_app(int argc, const char* const* argv, std::span<const ConnectorSpec* co
   add_run(app, specs, chosen);
   add_check(app, specs, chosen);
   add_verify(app, specs, chosen);
+  add_rebuild(app, specs, chosen);
   add_status(app, chosen);
   add_topics(app, chosen);
   add_consume(app, chosen);

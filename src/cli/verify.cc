@@ -119,6 +119,7 @@ class Verification {
     options.settle_ms = options_.settle_ms;
     options.max_differences = options_.max_differences;
     options.repair = kinds_of(options_.repair);
+    options.at_once = options_.at_once;
     Verifier verifier(*source.scanner, target, options, *source.context);
     for (const ScanTable& table : source.tables) {
       if (!filter(table.topic) || !is_chosen(options_.tables, table.name)) continue;

@@ -78,6 +78,12 @@ struct ExtraEntry {
   std::uint64_t found = 0;
 };
 
+/// What became of a repair.
+struct Repaired {
+  bool done = false;    ///< false: the entry had changed meanwhile, or `error`
+  std::string error{};  ///< not empty: why it cannot be repaired; without values
+};
+
 /// Holds a target against rows, for `millrace verify`: what a sink adds to it. One thread.
 class TargetVerifier {
  public:
@@ -101,11 +107,12 @@ class TargetVerifier {
   /// Sets `found` of each to what is there now.
   [[nodiscard]] virtual Status look(std::span<ExtraEntry> entries) = 0;
 
-  /// Writes what row `state.row` says, unless the entry is no longer as `state.found` says: false. A reject
-  /// error: it cannot be written.
-  [[nodiscard]] virtual Result<bool> repair(const BatchPtr& batch, const EntryState& state) = 0;
-  /// Removes the entry, unless it is no longer as `entry.found` says: false.
-  [[nodiscard]] virtual Result<bool> remove(const ExtraEntry& entry) = 0;
+  /// Writes what row `state.row` of `batch` says for each state, unless the entry is no longer as
+  /// `state.found` says. What became of each, in order.
+  [[nodiscard]] virtual Result<std::vector<Repaired>> repair(const BatchPtr& batch,
+                                                             std::span<const EntryState> states) = 0;
+  /// Removes the entries, each unless it is no longer as its `found` says.
+  [[nodiscard]] virtual Result<std::vector<Repaired>> remove(std::span<const ExtraEntry> entries) = 0;
 };
 
 }  // namespace millrace

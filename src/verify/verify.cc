@@ -1,7 +1,6 @@
 #include "verify/verify.h"
 
 #include <algorithm>
-#include <map>
 #include <memory>
 #include <utility>
 
@@ -21,6 +20,12 @@ constexpr std::int64_t kStepUs = 100'000;
 constexpr int kPatience = 3;  // times settle_ms, for a row that does not hold still
 constexpr int kMaxRepairs = 5;
 constexpr std::uint64_t kNotKnown = ~0ULL;
+
+std::string key_of(const RowName& name) {
+  std::string key;
+  for (const auto& [column, value] : name) key += value + '\0';
+  return key;
+}
 
 }  // namespace
 
@@ -120,7 +125,7 @@ Status Verifier::add_suspects(const BatchPtr& batch, std::vector<EntryState> sta
     one.wanted = state.wanted;
     one.wanted_before = {state.wanted};
     one.first_us = one.changed_us = now_us;
-    one.next_us = now_us + one.delay_us;
+    one.next_us = options_.at_once ? now_us : now_us + one.delay_us;
     suspects_.push_back(std::move(one));
   }
   return {};
@@ -176,51 +181,53 @@ Status Verifier::settle(bool all) {
   return {};
 }
 
+Result<Verifier::Rows> Verifier::look_up(const std::vector<RowName>& names) {
+  Rows out;
+  BatchBuilder rows({1U << 30U, kLooksAtOnce * 2});
+  MILLRACE_TRY(source_.look_up(names, rows));
+  out.batch = rows.seal();
+  if (!out.batch) return out;
+  const TableSchema& schema = *out.batch->schemas().front();
+  for (std::uint32_t row = 0; row < out.batch->size(); ++row) {
+    RowName name;
+    for (const auto& [column, value] : names.front()) {
+      std::string text;
+      const auto at = find_column(schema, column);
+      if (at) static_cast<void>(append_text_cell(text, *out.batch, out.batch->row(row).after[*at], {}));
+      name.emplace_back(column, std::move(text));
+    }
+    out.row_of.insert_or_assign(key_of(name), row);
+  }
+  return out;
+}
+
 Status Verifier::look_again(std::vector<Suspect*>& due) {
   std::vector<RowName> names;
   names.reserve(due.size());
   for (const Suspect* one : due) names.push_back(one->name);
-  BatchBuilder rows({1U << 30U, kLooksAtOnce * 2});
-  MILLRACE_TRY(source_.look_up(names, rows));
-  const BatchPtr batch = rows.seal();
+  auto rows = look_up(names);
+  if (!rows) return std::move(rows).error();
   std::vector<EntryState> states;
-  std::map<std::string, std::uint32_t> row_of;  // by name
-  const auto key_of = [](const RowName& name) {
-    std::string key;
-    for (const auto& [column, value] : name) key += value + '\0';
-    return key;
-  };
-  if (batch) {
-    const TableSchema& schema = *batch->schemas().front();
-    for (std::uint32_t row = 0; row < batch->size(); ++row) {
-      RowName name;
-      for (const auto& [column, value] : names.front()) {
-        std::string text;
-        const auto at = find_column(schema, column);
-        if (at) static_cast<void>(append_text_cell(text, *batch, batch->row(row).after[*at], {}));
-        name.emplace_back(column, std::move(text));
-      }
-      row_of.insert_or_assign(key_of(name), row);
-    }
-    MILLRACE_TRY(target_.compare(batch, states));
-  }
+  if (rows->batch) MILLRACE_TRY(target_.compare(rows->batch, states));
+  std::map<std::pair<std::uint32_t, std::string>, const EntryState*> state_of;
+  for (const EntryState& state : states) state_of.emplace(std::pair(state.row, state.output), &state);
   std::vector<Suspect*> absent;
   for (Suspect* one : due) {
-    const auto row = row_of.find(key_of(one->name));
-    if (row == row_of.end()) {
+    const auto row = rows->row_of.find(key_of(one->name));
+    if (row == rows->row_of.end()) {
       absent.push_back(one);
       continue;
     }
-    const auto state = std::ranges::find_if(
-        states, [&](const EntryState& s) { return s.row == row->second && s.output == one->output; });
+    const auto state = state_of.find({row->second, one->output});
     // It may be another entry by now: the row's key in the target has changed.
-    if (state == states.end()) {
+    if (state == state_of.end()) {
       clear(*one);
-      continue;
+    } else {
+      take_state(*one, *state->second);
     }
-    MILLRACE_TRY(take_state(*one, *state));
   }
-  return look_at_absent(absent);
+  MILLRACE_TRY(look_at_absent(absent));
+  return repair_all();
 }
 
 /// Rows that are not there: nothing should be in their places.
@@ -238,59 +245,107 @@ Status Verifier::look_at_absent(std::vector<Suspect*>& absent) {
     if (state.found == 0) {
       clear(*absent[i]);
     } else {
-      MILLRACE_TRY(take_state(*absent[i], state));
+      take_state(*absent[i], state);
     }
   }
   return {};
 }
 
-Status Verifier::take_state(Suspect& suspect, const EntryState& state) {
+void Verifier::take_state(Suspect& suspect, const EntryState& state) {
   suspect.place = state.place;
   suspect.handle = state.handle;
   // It did not agree with its row when first looked at, and now shows what the row was since: it follows.
-  if (state.kind != Kind::kUnwritable && suspect.wanted_before.contains(state.found)) {
-    clear(suspect);
-    return {};
-  }
+  if (state.kind != Kind::kUnwritable && suspect.wanted_before.contains(state.found)) return clear(suspect);
   const std::int64_t now_us = context_.clock.now_us();
   if (suspect.wanted != state.wanted) {
     suspect.changed_us = now_us;
     suspect.wanted = state.wanted;
     suspect.wanted_before.insert(state.wanted);
   }
-  return judge(suspect, state);
+  judge(suspect, state);
 }
 
-Status Verifier::judge(Suspect& suspect, const EntryState& state) {
+void Verifier::judge(Suspect& suspect, const EntryState& state) {
   const std::int64_t now_us = context_.clock.now_us();
   const std::int64_t settle_us = options_.settle_ms * 1000;
+  if (options_.at_once && suspect.repairs == 0 && options_.repair.contains(state.kind)) {
+    return mend(suspect, state);
+  }
   const bool over = now_us - suspect.first_us >= settle_us;
   const bool still = now_us - suspect.changed_us >= settle_us / 2;
   if (over && still) return mend(suspect, state);
-  if (now_us - suspect.first_us >= settle_us * kPatience) {
-    conclude(suspect, state, true);
-    return {};
-  }
+  if (now_us - suspect.first_us >= settle_us * kPatience) return conclude(suspect, state, true);
   suspect.delay_us = std::min(suspect.delay_us * 2, kMaxDelayUs);
   suspect.next_us = now_us + std::min(suspect.delay_us, std::max<std::int64_t>(settle_us / 4, kFirstDelayUs));
+}
+
+void Verifier::mend(Suspect& suspect, const EntryState& state) {
+  // An entry of our own making, whose row has gone meanwhile, is taken away again unasked.
+  const bool wanted = options_.repair.contains(state.kind) || suspect.repairs > 0;
+  if (!wanted || suspect.repairs >= kMaxRepairs) return conclude(suspect, state, false);
+  ++suspect.repairs;
+  repairs_.push_back({&suspect, state});
+}
+
+/// The rows are read once more behind the look at the target: what the target still is by then cannot be
+/// newer than the row, so nothing newer is written over.
+Status Verifier::repair_all() {
+  std::vector<Repair> repairs = std::exchange(repairs_, {});
+  if (repairs.empty()) return {};
+  std::vector<RowName> names;
+  names.reserve(repairs.size());
+  for (const Repair& one : repairs) names.push_back(one.suspect->name);
+  auto rows = look_up(names);
+  if (!rows) return std::move(rows).error();
+  std::vector<Repair> to_write;
+  std::vector<Repair> to_remove;
+  for (Repair& one : repairs) {
+    const auto row = rows->row_of.find(key_of(one.suspect->name));
+    const bool is_there = row != rows->row_of.end();
+    if (is_there) one.state.row = row->second;
+    if (is_there == (one.state.kind == Kind::kExtra)) {
+      take_repaired(one, {});  // it has come or gone meanwhile
+    } else {
+      (is_there ? to_write : to_remove).push_back(std::move(one));
+    }
+  }
+  MILLRACE_TRY(write_rows(rows->batch, to_write));
+  return remove_entries(to_remove);
+}
+
+Status Verifier::write_rows(const BatchPtr& batch, std::vector<Repair>& repairs) {
+  if (repairs.empty()) return {};
+  std::vector<EntryState> states;
+  states.reserve(repairs.size());
+  for (const Repair& one : repairs) states.push_back(one.state);
+  const auto done = target_.repair(batch, states);
+  if (!done) return done.error();
+  for (std::size_t i = 0; i < repairs.size(); ++i) take_repaired(repairs[i], (*done)[i]);
   return {};
 }
 
-Status Verifier::mend(Suspect& suspect, const EntryState& state) {
-  // An entry of our own making, whose row has gone meanwhile, is taken away again unasked.
-  const bool wanted = options_.repair.contains(state.kind) || suspect.repairs > 0;
-  if (!wanted || suspect.repairs >= kMaxRepairs) {
-    conclude(suspect, state, false);
-    return {};
+Status Verifier::remove_entries(std::vector<Repair>& repairs) {
+  if (repairs.empty()) return {};
+  std::vector<ExtraEntry> entries;
+  entries.reserve(repairs.size());
+  for (const Repair& one : repairs) {
+    entries.push_back({.output = one.state.output,
+                       .place = one.state.place,
+                       .handle = one.state.handle,
+                       .name = {},
+                       .found = one.state.found});
   }
-  ++suspect.repairs;
-  auto done = repair(suspect, state);
-  if (!done && done.error().next != Next::kReject) return std::move(done).error();
-  if (!done) {
-    EntryState told = state;
-    told.reason = "it cannot be repaired: " + done.error().message;
-    conclude(suspect, told, false);
-    return {};
+  const auto done = target_.remove(entries);
+  if (!done) return done.error();
+  for (std::size_t i = 0; i < repairs.size(); ++i) take_repaired(repairs[i], (*done)[i]);
+  return {};
+}
+
+void Verifier::take_repaired(Repair& repair, const Repaired& repaired) {
+  Suspect& suspect = *repair.suspect;
+  if (!repaired.error.empty()) {
+    repair.state.reason = "it cannot be repaired: " + repaired.error;
+    return conclude(suspect, repair.state, false);
   }
   // Looked at again like any other, whether it was done or somebody was faster; what the row was before
   // excuses nothing any more.
@@ -299,27 +354,6 @@ Status Verifier::mend(Suspect& suspect, const EntryState& state) {
   suspect.first_us = suspect.changed_us = context_.clock.now_us();
   suspect.next_us = suspect.first_us;
   suspect.delay_us = kFirstDelayUs;
-  return {};
-}
-
-/// The row is read once more behind the look at the target: what the target still is by then cannot be newer
-/// than the row, so nothing newer is written over.
-Result<bool> Verifier::repair(const Suspect& suspect, const EntryState& state) {
-  BatchBuilder rows({1U << 30U, kLooksAtOnce});
-  MILLRACE_TRY(source_.look_up({&suspect.name, 1}, rows));
-  const BatchPtr batch = rows.seal();
-  if (state.kind == Kind::kExtra) {
-    if (batch) return false;
-    return target_.remove({.output = state.output,
-                           .place = state.place,
-                           .handle = state.handle,
-                           .name = {},
-                           .found = state.found});
-  }
-  if (!batch || batch->size() != 1) return false;
-  EntryState now = state;
-  now.row = 0;
-  return target_.repair(batch, now);
 }
 
 void Verifier::clear(Suspect& suspect) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@ struct VerifyOptions {
   std::int64_t settle_ms = 10'000;      ///< for so long a row that differs may still fall in step
   std::size_t max_differences = 1'000;  ///< listed for a table; all are counted
   std::set<EntryState::Kind> repair;    ///< kinds that are to be mended
+  bool at_once = false;                 ///< mend without waiting whether a row falls in step by itself
 };
 
 /// One that stayed.
@@ -59,8 +61,9 @@ struct TableReport {
 /// for three times as long is unsettled. Behind the last chunk the target's entries are listed that no row
 /// has named; each is held against the source in the same way.
 ///
-/// A repair is made when a difference is certain, by the row as it was read last, if the target still is as
-/// it was before that was read; then it is looked at again like any other. One thread.
+/// A repair is made when a difference is certain (or at once), by the row as it is read behind the look at
+/// the target, if the target still is as it was at that look; then it is looked at again like any other. One
+/// thread.
 class Verifier {
  public:
   /// Both opened; they and the context outlive this.
@@ -75,16 +78,30 @@ class Verifier {
 
  private:
   struct Suspect;
+  /// A suspect whose entry is to be mended, and how that was when last looked at.
+  struct Repair {
+    Suspect* suspect;
+    EntryState state;
+  };
   Status read_rows(const std::function<void(std::uint64_t)>& progress);
   Status add_suspects(const BatchPtr& batch, std::vector<EntryState> states);
   Status find_extras();
   Status settle(bool all);
   Status look_again(std::vector<Suspect*>& due);
   Status look_at_absent(std::vector<Suspect*>& absent);
-  Status take_state(Suspect& suspect, const EntryState& state);
-  Status judge(Suspect& suspect, const EntryState& state);
-  Status mend(Suspect& suspect, const EntryState& state);
-  Result<bool> repair(const Suspect& suspect, const EntryState& state);
+  void take_state(Suspect& suspect, const EntryState& state);
+  void judge(Suspect& suspect, const EntryState& state);
+  void mend(Suspect& suspect, const EntryState& state);
+  Status repair_all();
+  Status write_rows(const BatchPtr& batch, std::vector<Repair>& repairs);
+  Status remove_entries(std::vector<Repair>& repairs);
+  void take_repaired(Repair& repair, const Repaired& repaired);
+  /// The rows of these names as they are now, by key_of().
+  struct Rows {
+    BatchPtr batch;
+    std::map<std::string, std::uint32_t> row_of;
+  };
+  Result<Rows> look_up(const std::vector<RowName>& names);
   void conclude(Suspect& suspect, const EntryState& state, bool moving);
   void clear(Suspect& suspect);
   void wait_until(std::int64_t until_us);
@@ -97,6 +114,7 @@ class Verifier {
   const ScanTable* table_ = nullptr;
   TableReport report_;
   std::vector<Suspect> suspects_;
+  std::vector<Repair> repairs_;  ///< of the look at hand
 };
 
 }  // namespace millrace

@@ -130,19 +130,26 @@ class FakeTarget final : public TargetVerifier {
     for (ExtraEntry& entry : entries) entry.found = found(std::stoll(entry.handle));
     return {};
   }
-  Result<bool> repair(const BatchPtr& batch, const EntryState& state) override {
+  Result<std::vector<Repaired>> repair(const BatchPtr& batch, std::span<const EntryState> states) override {
     world_.at_repair();
-    const std::int64_t id = std::stoll(state.handle);
-    if (found(id) != state.found) return false;
-    world_.entries[id] = static_cast<std::int64_t>(batch->row(state.row).after[1].word);
-    return true;
+    std::vector<Repaired> out;
+    for (const EntryState& state : states) {
+      const std::int64_t id = std::stoll(state.handle);
+      out.push_back({.done = found(id) == state.found});
+      if (out.back().done)
+        world_.entries[id] = static_cast<std::int64_t>(batch->row(state.row).after[1].word);
+    }
+    return out;
   }
-  Result<bool> remove(const ExtraEntry& entry) override {
+  Result<std::vector<Repaired>> remove(std::span<const ExtraEntry> entries) override {
     world_.at_repair();
-    const std::int64_t id = std::stoll(entry.handle);
-    if (found(id) != entry.found) return false;
-    world_.entries.erase(id);
-    return true;
+    std::vector<Repaired> out;
+    for (const ExtraEntry& entry : entries) {
+      const std::int64_t id = std::stoll(entry.handle);
+      out.push_back({.done = found(id) == entry.found});
+      if (out.back().done) world_.entries.erase(id);
+    }
+    return out;
   }
 
  private:

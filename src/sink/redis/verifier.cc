@@ -1,6 +1,7 @@
 #include "sink/redis/verifier.h"
 
 #include <algorithm>
+#include <deque>
 #include <functional>
 #include <optional>
 #include <utility>
@@ -52,8 +53,8 @@ class RedisVerifier final : public TargetVerifier {
   Status compare(const BatchPtr& batch, std::vector<EntryState>& out) override;
   Result<bool> find_extra(std::vector<ExtraEntry>& out) override;
   Status look(std::span<ExtraEntry> entries) override;
-  Result<bool> repair(const BatchPtr& batch, const EntryState& state) override;
-  Result<bool> remove(const ExtraEntry& entry) override;
+  Result<std::vector<Repaired>> repair(const BatchPtr& batch, std::span<const EntryState> states) override;
+  Result<std::vector<Repaired>> remove(std::span<const ExtraEntry> entries) override;
 
  private:
   /// An overlay's entry that is not what a checksum says.
@@ -75,8 +76,18 @@ class RedisVerifier final : public TargetVerifier {
   [[nodiscard]] bool shares_prefix(const Lane& lane, std::string_view topic) const;
   [[nodiscard]] bool may_be_of_another(const Lane& lane, std::string_view key) const;
   bool may_be_gone(const Target& target, const Item& item) const;
-  Result<bool> change_if(const Target& target, const Place& place, std::uint64_t found, const Content* wanted,
-                         const std::function<std::size_t(std::string&)>& write);
+  /// What is to be done to one entry, if it still is as `found` says.
+  struct Change {
+    const Target* target = nullptr;
+    Place place;
+    std::uint64_t found = 0;
+    std::optional<Content> wanted{};
+    std::function<std::size_t(std::string&)> write{};  ///< appends commands, answers how many
+    Repaired* out = nullptr;
+  };
+  Status change_if(std::span<Change> changes);
+  Result<std::vector<Change*>> watch(std::span<Change> changes);
+  static Status take_change(const Change& change, std::span<const Reply> replies);
 
   Settings settings_;
   std::vector<std::unique_ptr<Lane>> lanes_;
@@ -401,65 +412,126 @@ Status RedisVerifier::look(std::span<ExtraEntry> entries) {
   return {};
 }
 
-/// Optimistic locking: EXEC does nothing when the key was touched since WATCH.
-Result<bool> RedisVerifier::change_if(const Target& target, const Place& place, std::uint64_t found,
-                                      const Content* wanted,
-                                      const std::function<std::size_t(std::string&)>& write) {
-  append_command(client_->out(), {"WATCH", place.key});
-  append_command(client_->out(), read_command(target, place.key, place.member));
-  auto seen = ask(2);
-  if (!seen) return std::move(seen).error();
-  if (found_content(target, (*seen)[1], wanted).fingerprint() != found) {
-    auto unwatched = client_->call({"UNWATCH"});
-    return unwatched ? Result<bool>(false) : Result<bool>(std::move(unwatched).error());
+/// Optimistic locking: EXEC does nothing when one of the keys was touched since WATCH. Then the halves are
+/// tried, down to single ones.
+Status RedisVerifier::change_if(std::span<Change> changes) {
+  if (changes.empty()) return {};
+  const auto unchanged = watch(changes);
+  if (!unchanged) return unchanged.error();
+  if (unchanged->empty()) {
+    const auto unwatched = client_->call({"UNWATCH"});
+    return unwatched ? Status() : Status(unwatched.error());
   }
   append_command(client_->out(), {"MULTI"});
-  const std::size_t commands = write(client_->out());
+  std::vector<std::size_t> commands;
+  std::size_t queued = 0;
+  for (const Change* one : *unchanged) queued += commands.emplace_back(one->write(client_->out()));
   append_command(client_->out(), {"EXEC"});
-  auto replies = ask(commands + 2);
+  auto replies = ask(queued + 2);
   if (!replies) return std::move(replies).error();
   const Reply& done = replies->back();
-  if (done.kind == Reply::Kind::kNull) return false;
+  if (done.kind == Reply::Kind::kNull) {
+    if (changes.size() == 1) return {};
+    MILLRACE_TRY(change_if(changes.first(changes.size() / 2)));
+    return change_if(changes.subspan(changes.size() / 2));
+  }
   if (done.is_error()) return reply_error("a repair", done.text);
-  for (const Reply& one : done.elements) {
+  MILLRACE_CHECK(done.elements.size() == queued);
+  std::span<const Reply> rest = done.elements;
+  for (std::size_t i = 0; i < commands.size(); ++i) {
+    MILLRACE_TRY(take_change(*(*unchanged)[i], rest.first(commands[i])));
+    rest = rest.subspan(commands[i]);
+  }
+  return {};
+}
+
+/// Watches all keys; answers the changes whose entries still are as they were.
+Result<std::vector<RedisVerifier::Change*>> RedisVerifier::watch(std::span<Change> changes) {
+  for (const Change& one : changes) append_command(client_->out(), {"WATCH", one.place.key});
+  for (const Change& one : changes)
+    append_command(client_->out(), read_command(*one.target, one.place.key, one.place.member));
+  auto seen = ask(changes.size() * 2);
+  if (!seen) return std::move(seen).error();
+  std::vector<Change*> out;
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    Change& one = changes[i];
+    const Content* wanted = one.wanted ? &*one.wanted : nullptr;
+    const Content now = found_content(*one.target, (*seen)[changes.size() + i], wanted);
+    if (now.fingerprint() == one.found) out.push_back(&one);
+  }
+  return out;
+}
+
+Status RedisVerifier::take_change(const Change& change, std::span<const Reply> replies) {
+  for (const Reply& one : replies) {
     if (!one.is_error()) continue;
     if (next_of_error(one.text) != Next::kReject) return reply_error("a repair", one.text);
-    return reject_error(reject_sentence(one.text));
+    change.out->error = reject_sentence(one.text);
   }
-  return true;
+  change.out->done = change.out->error.empty();
+  return {};
 }
 
-Result<bool> RedisVerifier::repair(const BatchPtr& batch, const EntryState& state) {
-  Lane& lane = *find_lane(state.output);
-  if (state.kind == EntryState::Kind::kUnwritable) return reject_error(state.reason);
-  lane.begin(as_rows(batch), false);
+Result<std::vector<Repaired>> RedisVerifier::repair(const BatchPtr& batch,
+                                                    std::span<const EntryState> states) {
+  std::vector<Repaired> out(states.size());
+  std::deque<Overlay> overlays;  // of the rows; the changes point into them
+  std::vector<Change> changes;
   std::vector<Rejected> rejected;
-  static_cast<void>(lane.encoder().add(state.row, rejected));
-  const Overlay overlay = lane.encoder().take();
-  if (!rejected.empty() || overlay.entries.size() != 1)
-    return reject_error(rejected.empty() ? "the row has no entry" : rejected.front().error);
-  const Item item(overlay, overlay.entries.front());
-  auto wanted = wanted_content(lane.target(), item);
-  if (!wanted) return std::move(wanted).error();
-  return change_if(lane.target(), place_of(state.handle), state.found, &*wanted, [&](std::string& out) {
-    return lane.writer().append(out, overlay, overlay.entries.front(), rejected);
-  });
+  for (std::size_t i = 0; i < states.size(); ++i) {
+    const EntryState& state = states[i];
+    Lane& lane = *find_lane(state.output);
+    lane.begin(as_rows(batch), false);
+    rejected.clear();
+    static_cast<void>(lane.encoder().add(state.row, rejected));
+    const Overlay& overlay = overlays.emplace_back(lane.encoder().take());
+    if (!rejected.empty() || overlay.entries.size() != 1) {
+      out[i].error = rejected.empty() ? "the row has no entry" : rejected.front().error;
+      continue;
+    }
+    auto wanted = wanted_content(lane.target(), Item(overlay, overlay.entries.front()));
+    if (!wanted || state.kind == EntryState::Kind::kUnwritable) {
+      out[i].error = wanted ? state.reason : wanted.error().message;
+      continue;
+    }
+    Change change{.target = &lane.target(), .place = place_of(state.handle), .found = state.found};
+    change.wanted = std::move(*wanted);
+    change.out = &out[i];
+    change.write = [&lane, &overlay](std::string& commands) {
+      std::vector<Rejected> none;
+      return lane.writer().append(commands, overlay, overlay.entries.front(), none);
+    };
+    changes.push_back(std::move(change));
+  }
+  MILLRACE_TRY(change_if(changes));
+  return out;
 }
 
-Result<bool> RedisVerifier::remove(const ExtraEntry& entry) {
-  const Target& target = find_lane(entry.output)->target();
-  if (target.nest) return reject_error("rows inside documents are removed with `millrace reset` only");
-  const Place place = place_of(entry.handle);
-  return change_if(target, place, entry.found, nullptr, [&](std::string& out) -> std::size_t {
-    if (target.type == TargetType::kSet) {
-      append_command(out, {"SREM", place.key, place.member});
-    } else if (target.type == TargetType::kSortedSet) {
-      append_command(out, {"ZREM", place.key, place.member});
-    } else {
-      append_command(out, {"UNLINK", place.key});
+Result<std::vector<Repaired>> RedisVerifier::remove(std::span<const ExtraEntry> entries) {
+  std::vector<Repaired> out(entries.size());
+  std::vector<Change> changes;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const Target& target = find_lane(entries[i].output)->target();
+    if (target.nest) {
+      out[i].error = "rows inside documents are removed with `millrace reset` only";
+      continue;
     }
-    return 1;
-  });
+    Change change{.target = &target, .place = place_of(entries[i].handle), .found = entries[i].found};
+    change.out = &out[i];
+    change.write = [&target, place = change.place](std::string& commands) -> std::size_t {
+      if (target.type == TargetType::kSet) {
+        append_command(commands, {"SREM", place.key, place.member});
+      } else if (target.type == TargetType::kSortedSet) {
+        append_command(commands, {"ZREM", place.key, place.member});
+      } else {
+        append_command(commands, {"UNLINK", place.key});
+      }
+      return 1;
+    };
+    changes.push_back(std::move(change));
+  }
+  MILLRACE_TRY(change_if(changes));
+  return out;
 }
 
 }  // namespace
