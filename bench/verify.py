@@ -15,6 +15,7 @@ import threading
 import time
 
 from common import BENCH_SETTINGS, WORK, Report, cpu_seconds, median, memory_mb, postgres_version
+from redis import Redis
 from redis_sink import ROWS, TABLE
 
 from harness.millrace import Millrace, environment
@@ -46,12 +47,12 @@ class Backend(threading.Thread):
 
 
 def run_verify(millrace: Millrace, server: PostgresServer,
-               redis: RedisServer) -> tuple[float, float, float, float, float]:
+               redis: RedisServer, command: str) -> tuple[float, float, float, float, float]:
     """Seconds, CPU seconds of millrace, of the backend and of Redis, peak MB."""
     backend = Backend(server, "shop verify")
     backend.start()
     redis_before, begin = cpu_seconds(redis.pid), time.monotonic()
-    process = subprocess.Popen([str(millrace_binary()), "verify", str(millrace.file), "--json"], stdout=subprocess.PIPE,
+    process = subprocess.Popen([str(millrace_binary()), command, str(millrace.file), "--json"], stdout=subprocess.PIPE,
                                env=environment({}), cwd=millrace.directory)
     cpu = peak = 0.0
     while process.poll() is None:
@@ -62,6 +63,14 @@ def run_verify(millrace: Millrace, server: PostgresServer,
     if not report["in_step"]:
         raise RuntimeError(str(report)[:2000])
     return took, cpu, backend.stop(), cpu_seconds(redis.pid) - redis_before, peak
+
+
+def remove_keys(client: Redis, pattern: str) -> None:
+    cursor = -1
+    while cursor != 0:
+        cursor, keys = client.scan(max(cursor, 0), pattern, 10_000)
+        if keys:
+            client.unlink(*keys)
 
 
 def run_sql(server: PostgresServer, database: Database, sql: str) -> tuple[float, float]:
@@ -104,13 +113,18 @@ def main(arguments: list[str]) -> None:
                     f"{'own CPU s/M':>13}{'peak MB':>9}")
         million, ratios = options.rows / 1e6, []
         for turn in range(1, options.rounds + 1):
-            took, own, source, target, peak = run_verify(millrace, postgres, redis)
+            took, own, source, target, peak = run_verify(millrace, postgres, redis, "verify")
             report.line(f"{turn:<6}{'verify':10}{took:9.2f}{options.rows / took / 1e3:10.1f}{source / million:16.2f}"
+                        f"{target / million:15.2f}{own / million:13.2f}{peak:9.1f}")
+            load = source
+            remove_keys(client, "customers:*")
+            took, own, source, target, peak = run_verify(millrace, postgres, redis, "rebuild")
+            report.line(f"{turn:<6}{'rebuild':10}{took:9.2f}{options.rows / took / 1e3:10.1f}{source / million:16.2f}"
                         f"{target / million:15.2f}{own / million:13.2f}{peak:9.1f}")
             copy_took, copy = run_sql(postgres, database, "copy customers to stdout")
             report.line(f"{turn:<6}{'COPY':10}{copy_took:9.2f}{options.rows / copy_took / 1e3:10.1f}"
                         f"{copy / million:16.2f}")
-            ratios.append(source / copy)
+            ratios.append(load / copy)
             sum_took, hashes = run_sql(postgres, database,
                                        "select sum(hashtextextended(customers::text, 0)::numeric) from customers")
             report.line(f"{turn:<6}{'hashes':10}{sum_took:9.2f}{options.rows / sum_took / 1e3:10.1f}"

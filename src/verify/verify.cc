@@ -103,7 +103,7 @@ Status Verifier::read_rows(const std::function<void(std::uint64_t)>& progress) {
       report_.rows += batch->size();
       std::vector<EntryState> states;
       MILLRACE_TRY(target_.compare(batch, states));
-      MILLRACE_TRY(add_suspects(batch, std::move(states)));
+      MILLRACE_TRY(add_suspects(batch, states));
     }
     progress(report_.rows);
     MILLRACE_TRY(settle(suspects_.size() >= kMaxSuspects));
@@ -113,20 +113,21 @@ Status Verifier::read_rows(const std::function<void(std::uint64_t)>& progress) {
   return {};
 }
 
-Status Verifier::add_suspects(const BatchPtr& batch, std::vector<EntryState> states) {
+Status Verifier::add_suspects(const BatchPtr& batch, const std::vector<EntryState>& states) {
   const std::int64_t now_us = context_.clock.now_us();
   report_.looked_again += states.size();
-  for (EntryState& state : states) {
+  for (const EntryState& state : states) {
     Suspect one;
     one.name = name_of(*batch, state.row);
-    one.output = std::move(state.output);
-    one.handle = std::move(state.handle);
-    one.place = std::move(state.place);
+    one.output = state.output;
+    one.handle = state.handle;
+    one.place = state.place;
     one.wanted = state.wanted;
     one.wanted_before = {state.wanted};
     one.first_us = one.changed_us = now_us;
-    one.next_us = options_.at_once ? now_us : now_us + one.delay_us;
-    suspects_.push_back(std::move(one));
+    one.next_us = now_us + one.delay_us;
+    Suspect& suspect = suspects_.emplace_back(std::move(one));
+    if (options_.at_once && options_.repair.contains(state.kind)) mend(suspect, state);
   }
   return {};
 }
@@ -157,6 +158,7 @@ Status Verifier::find_extras() {
 
 /// Looks at those that are due; with `all` until none is left.
 Status Verifier::settle(bool all) {
+  MILLRACE_TRY(repair_all());
   while (!suspects_.empty()) {
     if (context_.stop.stop_requested()) return retry_error("stopped");
     const std::int64_t now_us = context_.clock.now_us();
@@ -164,19 +166,34 @@ Status Verifier::settle(bool all) {
     std::int64_t next_us = now_us + kMaxDelayUs;
     for (Suspect& one : suspects_) {
       next_us = std::min(next_us, one.next_us);
-      // Rows are looked up by the same columns together.
-      const bool fits =
-          due.empty() || std::ranges::equal(one.name, due.front()->name, {}, &RowName::value_type::first,
-                                            &RowName::value_type::first);
-      if (one.next_us <= now_us && fits && due.size() < kLooksAtOnce) due.push_back(&one);
+      if (one.next_us <= now_us) due.push_back(&one);
     }
     if (due.empty()) {
       if (!all) return {};
       wait_until(next_us);
       continue;
     }
-    MILLRACE_TRY(look_again(due));
+    MILLRACE_TRY(look_at_all(std::move(due)));
     std::erase_if(suspects_, [](const Suspect& one) { return one.done; });
+  }
+  return {};
+}
+
+/// Rows are looked up by the same columns together.
+Status Verifier::look_at_all(std::vector<Suspect*> due) {
+  while (!due.empty()) {
+    const RowName& first = due.front()->name;
+    const auto rest = std::stable_partition(due.begin(), due.end(), [&](const Suspect* one) {
+      return std::ranges::equal(one->name, first, {}, &RowName::value_type::first,
+                                &RowName::value_type::first);
+    });
+    for (std::span<Suspect* const> like(due.begin(), rest); !like.empty();) {
+      if (context_.stop.stop_requested()) return retry_error("stopped");
+      const std::size_t count = std::min(like.size(), kLooksAtOnce);
+      MILLRACE_TRY(look_again(like.first(count)));
+      like = like.subspan(count);
+    }
+    due.erase(due.begin(), rest);
   }
   return {};
 }
@@ -201,7 +218,7 @@ Result<Verifier::Rows> Verifier::look_up(const std::vector<RowName>& names) {
   return out;
 }
 
-Status Verifier::look_again(std::vector<Suspect*>& due) {
+Status Verifier::look_again(std::span<Suspect* const> due) {
   std::vector<RowName> names;
   names.reserve(due.size());
   for (const Suspect* one : due) names.push_back(one->name);
@@ -287,11 +304,19 @@ void Verifier::mend(Suspect& suspect, const EntryState& state) {
   repairs_.push_back({&suspect, state});
 }
 
-/// The rows are read once more behind the look at the target: what the target still is by then cannot be
-/// newer than the row, so nothing newer is written over.
 Status Verifier::repair_all() {
   std::vector<Repair> repairs = std::exchange(repairs_, {});
-  if (repairs.empty()) return {};
+  for (std::span<Repair> rest = repairs; !rest.empty();) {
+    const std::size_t count = std::min(rest.size(), kLooksAtOnce);
+    MILLRACE_TRY(repair_some(rest.first(count)));
+    rest = rest.subspan(count);
+  }
+  return {};
+}
+
+/// The rows are read once more behind the look at the target: what the target still is by then cannot be
+/// newer than the row, so nothing newer is written over.
+Status Verifier::repair_some(std::span<Repair> repairs) {
   std::vector<RowName> names;
   names.reserve(repairs.size());
   for (const Repair& one : repairs) names.push_back(one.suspect->name);

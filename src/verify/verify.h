@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -84,15 +86,17 @@ class Verifier {
     EntryState state;
   };
   Status read_rows(const std::function<void(std::uint64_t)>& progress);
-  Status add_suspects(const BatchPtr& batch, std::vector<EntryState> states);
+  Status add_suspects(const BatchPtr& batch, const std::vector<EntryState>& states);
   Status find_extras();
   Status settle(bool all);
-  Status look_again(std::vector<Suspect*>& due);
+  Status look_at_all(std::vector<Suspect*> due);
+  Status look_again(std::span<Suspect* const> due);
   Status look_at_absent(std::vector<Suspect*>& absent);
   void take_state(Suspect& suspect, const EntryState& state);
   void judge(Suspect& suspect, const EntryState& state);
   void mend(Suspect& suspect, const EntryState& state);
   Status repair_all();
+  Status repair_some(std::span<Repair> repairs);
   Status write_rows(const BatchPtr& batch, std::vector<Repair>& repairs);
   Status remove_entries(std::vector<Repair>& repairs);
   void take_repaired(Repair& repair, const Repaired& repaired);
@@ -113,8 +117,8 @@ class Verifier {
   TaskContext& context_;
   const ScanTable* table_ = nullptr;
   TableReport report_;
-  std::vector<Suspect> suspects_;
-  std::vector<Repair> repairs_;  ///< of the look at hand
+  std::deque<Suspect> suspects_;  ///< others point to them
+  std::vector<Repair> repairs_;   ///< of the look at hand
 };
 
 }  // namespace millrace

@@ -1,8 +1,8 @@
 #include "sink/redis/verifier.h"
 
 #include <algorithm>
-#include <deque>
 #include <functional>
+#include <map>
 #include <optional>
 #include <utility>
 
@@ -14,7 +14,8 @@
 namespace millrace::redis {
 namespace {
 
-constexpr std::size_t kKeysAtOnce = 100;  // in one call of the script: some 0.3 ms of the server
+constexpr std::size_t kKeysAtOnce = 100;     // in one call of the script: some 0.3 ms of the server
+constexpr std::size_t kChangesAtOnce = 100;  // Redis looks through all keys watched at each WATCH
 constexpr std::int64_t kStepUs = 100'000;
 constexpr char kBehindKey = '\0';
 
@@ -85,6 +86,9 @@ class RedisVerifier final : public TargetVerifier {
     std::function<std::size_t(std::string&)> write{};  ///< appends commands, answers how many
     Repaired* out = nullptr;
   };
+  Status repair_lane(Lane& lane, const BatchPtr& batch, std::span<const EntryState> states,
+                     std::vector<Repaired>& out);
+  Status change_all(std::span<Change> changes);
   Status change_if(std::span<Change> changes);
   Result<std::vector<Change*>> watch(std::span<Change> changes);
   static Status take_change(const Change& change, std::span<const Reply> replies);
@@ -412,6 +416,15 @@ Status RedisVerifier::look(std::span<ExtraEntry> entries) {
   return {};
 }
 
+Status RedisVerifier::change_all(std::span<Change> changes) {
+  while (!changes.empty()) {
+    const std::size_t count = std::min(changes.size(), kChangesAtOnce);
+    MILLRACE_TRY(change_if(changes.first(count)));
+    changes = changes.subspan(count);
+  }
+  return {};
+}
+
 /// Optimistic locking: EXEC does nothing when one of the keys was touched since WATCH. Then the halves are
 /// tried, down to single ones.
 Status RedisVerifier::change_if(std::span<Change> changes) {
@@ -475,36 +488,40 @@ Status RedisVerifier::take_change(const Change& change, std::span<const Reply> r
 Result<std::vector<Repaired>> RedisVerifier::repair(const BatchPtr& batch,
                                                     std::span<const EntryState> states) {
   std::vector<Repaired> out(states.size());
-  std::deque<Overlay> overlays;  // of the rows; the changes point into them
-  std::vector<Change> changes;
+  for (const auto& lane : lanes_) MILLRACE_TRY(repair_lane(*lane, batch, states, out));
+  return out;
+}
+
+Status RedisVerifier::repair_lane(Lane& lane, const BatchPtr& batch, std::span<const EntryState> states,
+                                  std::vector<Repaired>& out) {
   std::vector<Rejected> rejected;
+  std::map<std::uint32_t, std::size_t> state_of;  // by row
+  lane.begin(as_rows(batch), false);
   for (std::size_t i = 0; i < states.size(); ++i) {
-    const EntryState& state = states[i];
-    Lane& lane = *find_lane(state.output);
-    lane.begin(as_rows(batch), false);
-    rejected.clear();
-    static_cast<void>(lane.encoder().add(state.row, rejected));
-    const Overlay& overlay = overlays.emplace_back(lane.encoder().take());
-    if (!rejected.empty() || overlay.entries.size() != 1) {
-      out[i].error = rejected.empty() ? "the row has no entry" : rejected.front().error;
+    if (states[i].output != lane.name() || !state_of.emplace(states[i].row, i).second) continue;
+    out[i].error = states[i].kind == EntryState::Kind::kUnwritable ? states[i].reason : "";
+    if (out[i].error.empty()) static_cast<void>(lane.encoder().add(states[i].row, rejected));
+  }
+  for (const Rejected& one : rejected) out[state_of.at(one.row)].error = one.error;
+  const Overlay overlay = lane.encoder().take();
+  std::vector<Change> changes;
+  for (const Overlay::Entry& entry : overlay.entries) {
+    const std::size_t i = state_of.at(entry.last.row);
+    auto wanted = wanted_content(lane.target(), Item(overlay, entry));
+    if (!wanted) {
+      out[i].error = wanted.error().message;
       continue;
     }
-    auto wanted = wanted_content(lane.target(), Item(overlay, overlay.entries.front()));
-    if (!wanted || state.kind == EntryState::Kind::kUnwritable) {
-      out[i].error = wanted ? state.reason : wanted.error().message;
-      continue;
-    }
-    Change change{.target = &lane.target(), .place = place_of(state.handle), .found = state.found};
+    Change change{.target = &lane.target(), .place = place_of(states[i].handle), .found = states[i].found};
     change.wanted = std::move(*wanted);
     change.out = &out[i];
-    change.write = [&lane, &overlay](std::string& commands) {
+    change.write = [&lane, &overlay, &entry](std::string& commands) {
       std::vector<Rejected> none;
-      return lane.writer().append(commands, overlay, overlay.entries.front(), none);
+      return lane.writer().append(commands, overlay, entry, none);
     };
     changes.push_back(std::move(change));
   }
-  MILLRACE_TRY(change_if(changes));
-  return out;
+  return change_all(changes);
 }
 
 Result<std::vector<Repaired>> RedisVerifier::remove(std::span<const ExtraEntry> entries) {
@@ -530,7 +547,7 @@ Result<std::vector<Repaired>> RedisVerifier::remove(std::span<const ExtraEntry> 
     };
     changes.push_back(std::move(change));
   }
-  MILLRACE_TRY(change_if(changes));
+  MILLRACE_TRY(change_all(changes));
   return out;
 }
 
