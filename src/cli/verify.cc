@@ -108,6 +108,10 @@ class Verification {
     if (Status opened = (*target)->open(context, own); !opened)
       return named(report.sink, std::move(opened).error());
     for (OpenSource& source : sources_) MILLRACE_TRY(verify_tables(source, **target, *filter, report));
+    if (!options_.at_once || !options_.tables.empty() || !in_step(report)) return {};
+    auto removed = (*target)->finish(tables_, report.left);
+    if (!removed) return named(report.sink, std::move(removed).error());
+    report.removed = *removed;
     return {};
   }
 

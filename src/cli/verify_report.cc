@@ -92,11 +92,13 @@ void add_table(JsonBuilder& json, const TableReport& table) {
 
 }  // namespace
 
+bool in_step(const SinkReport& sink) {
+  return std::ranges::all_of(sink.tables,
+                             [](const TableReport& one) { return !one.skipped.empty() || one.in_step(); });
+}
+
 bool in_step(const std::vector<SinkReport>& reports) {
-  return std::ranges::all_of(reports, [](const SinkReport& sink) {
-    return std::ranges::all_of(sink.tables,
-                               [](const TableReport& one) { return !one.skipped.empty() || one.in_step(); });
-  });
+  return std::ranges::all_of(reports, [](const SinkReport& sink) { return in_step(sink); });
 }
 
 bool compared_any(const std::vector<SinkReport>& reports) {
@@ -117,6 +119,9 @@ std::string verify_text(const std::vector<SinkReport>& reports) {
       if (all > table.differences.size())
         out += fmt::format("  and {} more; see --max-differences\n", all - table.differences.size());
     }
+    if (sink.removed > 0)
+      out += fmt::format("{}  {} entries of earlier settings removed\n", sink.sink, sink.removed);
+    for (const std::string& one : sink.left) out += sink.sink + "  note: " + one + "\n";
   }
   return out;
 }
@@ -128,6 +133,8 @@ std::string verify_json(const std::vector<SinkReport>& reports) {
   for (const SinkReport& sink : reports) {
     json.begin_object().key("sink").text(sink.sink).key("tables").begin_array();
     for (const TableReport& table : sink.tables) add_table(json, table);
+    json.end_array().key("removed").unsigned_integer(sink.removed).key("left").begin_array();
+    for (const std::string& one : sink.left) json.text(one);
     json.end_array().end_object();
   }
   json.end_array().end_object();

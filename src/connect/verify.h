@@ -113,6 +113,11 @@ class TargetVerifier {
                                                              std::span<const EntryState> states) = 0;
   /// Removes the entries, each unless it is no longer as its `found` says.
   [[nodiscard]] virtual Result<std::vector<Repaired>> remove(std::span<const ExtraEntry> entries) = 0;
+  /// All tables have been brought in step: removes what earlier settings of the sink have left, of `tables`
+  /// (all that the sources capture), and lets the running sink know. How many entries; what could not be
+  /// removed is added to `left`, a sentence each.
+  [[nodiscard]] virtual Result<std::uint64_t> finish(std::span<const ScanTable> tables,
+                                                     std::vector<std::string>& left) = 0;
 };
 
 }  // namespace millrace

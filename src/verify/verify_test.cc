@@ -151,6 +151,10 @@ class FakeTarget final : public TargetVerifier {
     }
     return out;
   }
+  Result<std::uint64_t> finish(std::span<const ScanTable> /*tables*/,
+                               std::vector<std::string>& /*left*/) override {
+    return 0;
+  }
 
  private:
   static std::uint64_t mark(std::int64_t value) { return static_cast<std::uint64_t>(value) + 1; }

@@ -184,6 +184,12 @@ class Millrace:
         return subprocess.run([str(millrace_binary()), *words], capture_output=True, text=True, timeout=timeout_s,
                               env=environment(env), cwd=self.directory, check=False, stdin=subprocess.DEVNULL)
 
+    def spawn(self, *arguments: str) -> subprocess.Popen[str]:
+        """The same without waiting for its end; its output goes nowhere."""
+        words = [str(self.file) if word == "{file}" else word for word in arguments]
+        return subprocess.Popen([str(millrace_binary()), *words], text=True, env=environment({}), cwd=self.directory,
+                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
     def check(self, **env: str) -> subprocess.CompletedProcess[str]:
         self.write()
         return self.command("check", "{file}", timeout_s=60, **env)

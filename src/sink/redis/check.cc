@@ -6,7 +6,9 @@
 #include <utility>
 
 #include "base/text.h"
+#include "format/time_text.h"
 #include "sink/redis/index_plan.h"
+#include "sink/redis/output_notes.h"
 #include "sink/redis/position.h"
 #include "sink/redis/settings.h"
 
@@ -30,6 +32,7 @@ class Checker {
     modules();
     position();
     for (const Output& output : settings_.outputs) other_types(output);
+    outputs();
     indexes();
     eviction();
     persistence();
@@ -162,6 +165,18 @@ class Checker {
               ": rows that need such a key will be parked",
           "remove them, or choose another target.key");
     }
+  }
+
+  /// What will be noted when the sink begins.
+  void outputs() {
+    const auto notes = ask({"HGETALL", notes_key(settings_.connector)});
+    const auto there = ask({"EXISTS", position_key(settings_.connector)});
+    if (!notes || !there) return;
+    std::string now;
+    append_timestamp(now, clock_.wall_us(), "Z", 0);
+    const OutputNotes next = next_notes(read_notes(*notes), settings_.outputs, there->as_integer() == 0, now);
+    for (const std::string& sentence : note_sentences(next, settings_.connector))
+      add(Level::kWarning, "outputs", sentence);
   }
 
   OwnedIndexes owned() {

@@ -24,6 +24,7 @@ struct IndexDefinition {
   std::vector<std::string> options;    ///< NOOFFSETS and such, in capitals
 
   // What can change without a new index.
+  std::vector<std::string> outputs;  ///< that write what is indexed
   std::vector<std::string> aliases;  ///< further ones, moved together with the name
   bool adopt = false;                ///< an index that the sink has not made may be replaced
 };

@@ -57,6 +57,7 @@ class IndexReader {
     const std::vector<const Output*> fitting = fitting_outputs(topics, outputs);
     if (fitting.empty()) return;
     index_.on_json = fitting.front()->target.type == TargetType::kJson;
+    for (const Output* one : fitting) index_.outputs.push_back(one->name);
     const bool same_type = std::ranges::all_of(
         fitting, [&](const Output* one) { return one->target.type == fitting.front()->target.type; });
     if (fitting.size() > 1 && (index_.prefixes.empty() || !same_type)) {

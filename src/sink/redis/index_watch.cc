@@ -106,7 +106,9 @@ void IndexWatch::take_progress(Watched& index, const Reply& info) {
     return;
   }
   const IndexHealth health = index_health(info);
-  index.complete = !health.indexing;
+  const auto behind = std::ranges::find_if(index.definition.outputs, options_.is_behind);
+  const bool waits = behind != index.definition.outputs.end();
+  index.complete = !health.indexing && !waits;
   context_.metrics
       .gauge("millrace_redis_index_percent",
              "How much of the documents a search index that is built has read",
@@ -115,6 +117,7 @@ void IndexWatch::take_progress(Watched& index, const Reply& info) {
   index.progress =
       fmt::format("index {} is built anew as {}: {:.0f}% of the keys, {} documents; queries see {}",
                   index.definition.name, own, health.share * 100, health.documents, index.plan.there);
+  if (waits) index.progress += ", until `millrace rebuild` has written all rows anew";
 }
 
 /// In one transaction, so that no query comes in between.

@@ -15,6 +15,8 @@ namespace millrace::redis {
 struct WatchOptions {
   std::int64_t poll_ms = 5'000;
   bool drop_removed = false;
+  /// Rows of the output are not all in their form yet, so an index of them cannot take another's place.
+  std::function<bool(const std::string& output)> is_behind = [](const std::string&) { return false; };
 };
 
 /// Brings a sink's search indexes to their definitions, and watches for documents that an index leaves out:

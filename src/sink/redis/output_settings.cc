@@ -1,6 +1,7 @@
 #include "sink/redis/output_settings.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <span>
 #include <string>
@@ -44,6 +45,7 @@ class OutputReader {
     read_expiry();
     read_nest();
     refuse_what_does_not_fit();
+    describe();
     return std::move(output_);
   }
 
@@ -66,12 +68,17 @@ class OutputReader {
   void read_expiry();
   void read_nest();
   void refuse_what_does_not_fit();
+  void describe();
 
   const ConnectorConfig& config_;
   std::string prefix_;
   SettingFaults& faults_;
   Output output_;
 };
+
+constexpr std::array<std::string_view, 12> kFormOptions = {
+    "topics",       "topics.regex",  "target.type", "target.key",     "target.member", "target.score",
+    "target.value", "target.fields", "target.nest", "target.nest.in", "format.time",   "format.decimal"};
 
 SinkTopics topics_of(const Output& output, const SinkTopics& topics) {
   if (output.topics.empty() && output.topic_patterns.empty()) return topics;
@@ -180,6 +187,17 @@ void OutputReader::refuse_what_does_not_fit() {
   if (type == TargetType::kSortedSet && !has("target.score")) {
     faults_.add(option("target.score"), "target.type: sorted_set needs the column to sort by",
                 "write for example target.score: delay");
+  }
+}
+
+void OutputReader::describe() {
+  output_.form = "output: " + output_.name + "\n";
+  const bool has_topics = !output_.topics.empty() || !output_.topic_patterns.empty();
+  for (const std::string_view name : kFormOptions) {
+    const bool is_own = has_topics && name.starts_with("topics");
+    std::string value = is_own ? config_.text(prefix_ + std::string(name)) : text(name);
+    std::ranges::replace(value, '\n', ' ');
+    if (!value.empty()) output_.form += std::string(name) + ": " + value + "\n";
   }
 }
 

@@ -16,6 +16,8 @@ struct Output {
   std::vector<std::string> topics;          ///< none here and below: all that the sink takes
   std::vector<std::string> topic_patterns;  ///< anchored regular expressions
   Target target;
+  /// The options that decide what is written for a row and where, a line `<option>: <value>` each.
+  std::string form;
 };
 
 /// The topics that the sink's own options name.

@@ -1,12 +1,14 @@
 #include "sink/redis/sink.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <utility>
 
 #include "sink/redis/commands.h"
 #include "sink/redis/index_watch.h"
 #include "sink/redis/lane.h"
+#include "sink/redis/output_notes.h"
 #include "sink/redis/pipeline.h"
 #include "sink/redis/position.h"
 #include "sink/redis/scripts.h"
@@ -69,6 +71,7 @@ class RedisSink final : public Sink {
   TaskContext* context_ = nullptr;
   std::unique_ptr<Client> client_;
   std::optional<Pipeline> pipeline_;
+  std::optional<OutputWatch> outputs_;
   std::optional<IndexWatch> watch_;
 
   LogPosition applied_;         ///< of the target when it was opened: rows before it have been applied
@@ -89,8 +92,10 @@ Result<std::optional<LogPosition>> RedisSink::open(TaskContext& context) {
   auto client = Client::connect(settings_.client, context.clock, context.stop);
   if (!client) return std::move(client).error();
   client_ = std::move(*client);
-  watch_.emplace(settings_.indexes, WatchOptions{settings_.index_poll_ms, settings_.drop_removed_indexes},
-                 context);
+  outputs_.emplace(settings_.outputs, settings_.index_poll_ms, context);
+  const auto is_behind = [this](const std::string& output) { return outputs_->is_behind(output); };
+  watch_.emplace(settings_.indexes,
+                 WatchOptions{settings_.index_poll_ms, settings_.drop_removed_indexes, is_behind}, context);
   MILLRACE_TRY(prepare_server());
   MILLRACE_TRY(watch_->prepare(*client_));
   if (forget_position_) {
@@ -105,6 +110,7 @@ Result<std::optional<LogPosition>> RedisSink::open(TaskContext& context) {
   auto position = read_position(*reply, position_key_, context.log_id);
   if (!position) return std::move(position).error();
   MILLRACE_TRY(refuse_other_log(*reply));
+  MILLRACE_TRY(outputs_->prepare(*client_, *position == LogPosition()));
   MILLRACE_TRY(learn_columns());
   applied_ = position->value_or(LogPosition());
   durable_ = applied_;
@@ -480,6 +486,7 @@ Result<Settled> RedisSink::poll(std::int64_t until_us) {
     const std::int64_t now_us = context_->clock.now_us();
     if (held_bytes_ > 0 && now_us - held_since_us_ > kMaxHeldUs) MILLRACE_TRY(flush_held());
     keep_position_if_due();
+    outputs_->step_if_due(*client_, *pipeline_);
     watch_->step_if_due(*client_, *pipeline_);
     MILLRACE_TRY(client_->send());
     MILLRACE_TRY(pipeline_->take_replies());
@@ -513,7 +520,8 @@ Status RedisSink::settled(const LogPosition& /*durable*/) { return {}; }
 SinkStatus RedisSink::status() const {
   SinkStatus out;
   if (pipeline_) out.queued_bytes = static_cast<std::int64_t>(pipeline_->bytes() + held_bytes_);
-  if (watch_) out.warnings = watch_->warnings();
+  if (outputs_) out.warnings = outputs_->warnings();
+  if (watch_) std::ranges::copy(watch_->warnings(), std::back_inserter(out.warnings));
   for (const auto& lane : lanes_) {
     const std::vector<std::string>& more = lane->encoder().plans().warnings();
     out.warnings.insert(out.warnings.end(), more.begin(), more.end());
@@ -540,6 +548,7 @@ void RedisSink::leave_position() {
 void RedisSink::close() {
   leave_position();
   watch_.reset();
+  outputs_.reset();
   pipeline_.reset();
   client_.reset();
   for (const auto& lane : lanes_) static_cast<void>(lane->encoder().take());

@@ -7,7 +7,10 @@
 #include <utility>
 
 #include "sink/redis/content.h"
+#include "sink/redis/earlier_keys.h"
+#include "sink/redis/index_plan.h"
 #include "sink/redis/lane.h"
+#include "sink/redis/output_notes.h"
 #include "sink/redis/pipeline.h"
 #include "sink/redis/position.h"
 
@@ -17,6 +20,7 @@ namespace {
 constexpr std::size_t kKeysAtOnce = 100;     // in one call of the script: some 0.3 ms of the server
 constexpr std::size_t kChangesAtOnce = 100;  // Redis looks through all keys watched at each WATCH
 constexpr std::int64_t kStepUs = 100'000;
+constexpr std::int64_t kIndexPatienceUs = 60'000'000;
 constexpr char kBehindKey = '\0';
 
 std::string handle_of(std::string_view key, std::string_view member) {
@@ -56,6 +60,7 @@ class RedisVerifier final : public TargetVerifier {
   Status look(std::span<ExtraEntry> entries) override;
   Result<std::vector<Repaired>> repair(const BatchPtr& batch, std::span<const EntryState> states) override;
   Result<std::vector<Repaired>> remove(std::span<const ExtraEntry> entries) override;
+  Result<std::uint64_t> finish(std::span<const ScanTable> tables, std::vector<std::string>& left) override;
 
  private:
   /// An overlay's entry that is not what a checksum says.
@@ -88,6 +93,10 @@ class RedisVerifier final : public TargetVerifier {
   };
   Status repair_lane(Lane& lane, const BatchPtr& batch, std::span<const EntryState> states,
                      std::vector<Repaired>& out);
+  Status refuse_other_settings();
+  Status note(OutputNotes after);
+  Result<std::string> wait_for_indexes();
+  Result<std::uint64_t> remove_earlier(const EarlierKeys& earlier);
   Status change_all(std::span<Change> changes);
   Status change_if(std::span<Change> changes);
   Result<std::vector<Change*>> watch(std::span<Change> changes);
@@ -111,6 +120,7 @@ class RedisVerifier final : public TargetVerifier {
   std::size_t extra_lane_ = 0;
   std::string cursor_ = "0";
   bool sorted_ = false;
+  OutputNotes notes_;
 };
 
 Status RedisVerifier::open(TaskContext& context, std::span<const ScanTable> tables) {
@@ -144,10 +154,27 @@ Status RedisVerifier::open(TaskContext& context, std::span<const ScanTable> tabl
         all_keys_.push_back({lane.get(), table.topic, key});
     }
   }
+  MILLRACE_TRY(refuse_other_settings());
   auto known = client_->call({"HGETALL", position_key(settings_.connector)});
   if (!known) return std::move(known).error();
   const std::vector<TopicColumns> columns = read_columns(*known);
   for (const auto& lane : lanes_) lane->know_columns(columns);
+  return {};
+}
+
+/// Rows are compared with what the sink writes, so it must have begun with the same settings.
+Status RedisVerifier::refuse_other_settings() {
+  auto reply = client_->call({"HGETALL", notes_key(settings_.connector)});
+  if (!reply) return std::move(reply).error();
+  notes_ = read_notes(*reply);
+  for (const Output& output : settings_.outputs) {
+    const auto form = notes_.forms.find(output.name);
+    if (notes_.forms.empty() || (form != notes_.forms.end() && form->second == output.form)) continue;
+    const std::string what =
+        form == notes_.forms.end() ? "output " + output.name : form_difference(form->second, output.form);
+    return stop_error("the sink has not been started with this file yet: " + what + " is new",
+                      "start it with this file first (`millrace run`)");
+  }
   return {};
 }
 
@@ -414,6 +441,97 @@ Status RedisVerifier::look(std::span<ExtraEntry> entries) {
     entries[i].found =
         found_content(find_lane(entries[i].output)->target(), (*replies)[i], nullptr).fingerprint();
   return {};
+}
+
+Result<std::uint64_t> RedisVerifier::finish(std::span<const ScanTable> tables,
+                                            std::vector<std::string>& left) {
+  OutputNotes caught_up = notes_;
+  caught_up.behind.clear();
+  MILLRACE_TRY(note(std::move(caught_up)));
+  if (notes_.earlier.empty()) return 0;
+  const auto waiting = wait_for_indexes();
+  if (!waiting) return waiting.error();
+  if (!waiting->empty()) {
+    left.push_back(*waiting);
+    return 0;
+  }
+  std::uint64_t removed = 0;
+  OutputNotes after = notes_;
+  for (const auto& [form, until] : notes_.earlier) {
+    const auto earlier = earlier_keys(form, tables);
+    if (!earlier) {
+      left.push_back(earlier.error().message);
+      continue;
+    }
+    const auto count = remove_earlier(*earlier);
+    if (!count) return count.error();
+    removed += *count;
+    after.earlier.erase(form);
+  }
+  MILLRACE_TRY(note(std::move(after)));
+  return removed;
+}
+
+Status RedisVerifier::note(OutputNotes after) {
+  for (const auto& command : note_commands(notes_key(settings_.connector), notes_, after)) {
+    const auto reply = client_->call(command);
+    if (!reply) return reply.error();
+    if (reply->is_error()) return reply_error(command.front(), reply->text);
+  }
+  notes_ = std::move(after);
+  return {};
+}
+
+/// Queries find the earlier keys until the sink has moved the aliases. The answer is empty when it has, else
+/// a sentence.
+Result<std::string> RedisVerifier::wait_for_indexes() {
+  const std::int64_t until_us =
+      context_->clock.now_us() + kIndexPatienceUs + settings_.index_poll_ms * 2 * 1000;
+  for (const IndexDefinition& index : settings_.indexes) {
+    for (;;) {
+      const auto owned = client_->call({"HGETALL", owned_key(settings_.connector)});
+      if (!owned) return owned.error();
+      const auto info = client_->call({"FT.INFO", index.name});
+      if (!info) return info.error();
+      const IndexPlan::Step step = plan_index(index, *info, read_owned(*owned)).step;
+      if (step == IndexPlan::Step::kNothing || step == IndexPlan::Step::kLeave) break;
+      const std::int64_t now_us = context_->clock.now_us();
+      if (now_us >= until_us || context_->stop.stop_requested()) {
+        return "keys of earlier settings stay, as index " + index.name +
+               " has not been changed over to the new ones yet; is the sink running? Rebuild again then";
+      }
+      context_->clock.sleep_until(now_us + kStepUs);
+    }
+  }
+  return std::string();
+}
+
+/// What an output of now may write stays.
+Result<std::uint64_t> RedisVerifier::remove_earlier(const EarlierKeys& earlier) {
+  std::uint64_t removed = 0;
+  const auto is_kept = [this](const std::string& key) {
+    return std::ranges::any_of(all_keys_, [&](const Owner& owner) { return owner.key.matches(key); });
+  };
+  for (const RowKey& keys : earlier.keys) {
+    std::string cursor = "0";
+    do {
+      auto found = client_->call(
+          {"SCAN", cursor, "MATCH", keys.pattern(), "COUNT", "1000", "TYPE", earlier.redis_type});
+      if (!found) return std::move(found).error();
+      if (found->is_error() || found->elements.size() != 2) return reply_error("SCAN", found->text);
+      cursor = found->elements[0].text;
+      std::vector<std::string> command = {"UNLINK"};
+      for (const Reply& key : found->elements[1].elements) {
+        if (keys.matches(key.text) && !is_kept(key.text)) command.push_back(key.text);
+      }
+      if (command.size() == 1) continue;
+      const auto reply = client_->call(command);
+      if (!reply) return reply.error();
+      if (reply->is_error()) return reply_error("UNLINK", reply->text);
+      removed += static_cast<std::uint64_t>(reply->as_integer());
+    } while (cursor != "0" && !context_->stop.stop_requested());
+  }
+  return removed;
 }
 
 Status RedisVerifier::change_all(std::span<Change> changes) {

@@ -1,0 +1,220 @@
+"""`millrace rebuild`: a target comes to what the tables hold, in place, while it is read and changes flow; what earlier
+settings have written is brought to the new ones and then removed."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import redis
+from test_indexes import count, target
+from test_redis_targets import output
+from test_stream import start
+from test_verify import documents, settled, verify
+
+from harness.millrace import Millrace
+from harness.postgres import Database
+from harness.waiting import wait_until
+
+Shop = Callable[..., Millrace]
+NOTES = "millrace:outputs:cache"
+
+
+class Reader(threading.Thread):
+    """Reads keys that must be there all the time; counts those that were not."""
+
+    def __init__(self, client: redis.Redis, keys: list[str]) -> None:
+        super().__init__()
+        self.client, self.keys = client, keys
+        self.rounds = self.absent = 0
+        self.over = threading.Event()
+
+    def run(self) -> None:
+        while not self.over.is_set():
+            found = self.client.execute_command("EXISTS", *self.keys)
+            self.absent += len(self.keys) - found
+            self.rounds += 1
+
+    def stop(self) -> None:
+        self.over.set()
+        self.join(30)
+
+
+def rebuild(millrace: Millrace, *arguments: str) -> dict[str, Any]:
+    done = millrace.command("rebuild", "{file}", "--json", "--settle-ms", "1500", *arguments, timeout_s=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {table["table"]: table for sink in json.loads(done.stdout)["sinks"] for table in sink["tables"]}
+
+
+def test_rebuilt_in_place_while_it_is_read_and_changed(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """The form of the documents has changed, rows have been lost and others left over; nobody ever finds a key of a row
+    absent, and changes go on."""
+    database.script("""create table s (id int primary key, v text, n int);
+      insert into s select i, 'v' || i, i from generate_series(1, 20000) i;""")
+    millrace = start(shop("public.s", postgres={"snapshot.mode": "initial"}))
+    wait_until(lambda: documents(client) >= 20000, "all is there", 30, context=millrace.tail)
+    settled(millrace)
+    millrace.terminate()
+    client.delete(*(f"s:id:{i}" for i in range(1, 500)))
+    for i in range(30000, 30300):
+        client.json().set(f"s:id:{i}", "$", {"id": i})
+    millrace.connectors["cache"]["target.fields"] = "id, v as name, n"
+    start(millrace)
+    reader = Reader(client, [f"s:id:{i}" for i in range(15000, 15400)])
+    reader.start()
+    writers = threading.Event()
+
+    def write() -> None:
+        connection = database.connect()
+        while not writers.is_set():
+            connection.execute("update s set n = n + 1 where id % 1000 = (random() * 999)::int")
+            connection.execute("with gone as (delete from s where id = (select min(id) from s) returning id) "
+                               "insert into s select id + 100000, 'new', 0 from gone")
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        found = rebuild(millrace)["public.s"]
+    finally:
+        writers.set()
+        writer.join(30)
+        reader.stop()
+    assert found["repaired"] > 5000
+    assert reader.rounds > 10 and reader.absent == 0
+    settled(millrace)
+    verify(millrace, code=0)
+    assert client.json().get("s:id:15000", "$.name") == ["v15000"]
+    assert not client.exists("s:id:30000")
+
+
+def test_rebuild_after_the_source_began_anew(shop: Shop, database: Database, client: redis.Redis) -> None:
+    database.script("create table s (id int primary key); insert into s select generate_series(1, 100);")
+    millrace = start(shop("public.s", postgres={"snapshot.mode": "initial"}))
+    wait_until(lambda: documents(client) >= 100, "all is there", 30, context=millrace.tail)
+    millrace.terminate()
+    database.script("delete from s where id <= 10;")
+    database.execute(f"select pg_drop_replication_slot('{millrace.connectors['source']['slot.name']}')")
+    millrace.start()
+    millrace.wait_state("source", "failed")
+    assert millrace.command("reset", "source", "--url", millrace.url).returncode == 0
+    database.script("insert into s values (200);")
+    wait_until(lambda: client.exists("s:id:200"), "the new row", 30, context=millrace.tail)
+    settled(millrace)
+    assert client.exists("s:id:5")  # nobody has said that it is gone
+    assert rebuild(millrace)["public.s"]["repaired"] == 10
+    assert documents(client) == 91
+
+
+def rows(database: Database, number: int) -> None:
+    database.script(f"create table s (id int primary key, v text, n int);"
+                    f"insert into s select i, 'v' || i, i from generate_series(1, {number}) i;")
+
+
+def restart(millrace: Millrace, **cache: Any) -> None:
+    """With other settings of the sink; None takes one away."""
+    millrace.terminate()
+    for name, value in cache.items():
+        millrace.connectors["cache"].pop(name, None)
+        if value is not None:
+            millrace.connectors["cache"][name] = value
+    start(millrace)
+
+
+def warned(millrace: Millrace, text: str) -> bool:
+    return any(text in warning for warning in millrace.status()["cache"]["warnings"])
+
+
+def test_other_keys_and_the_index_follows_when_all_is_there(shop: Shop, database: Database,
+                                                            client: redis.Redis) -> None:
+    """The index that people query changes over once every row is under its new key, never before."""
+    rows(database, 5000)
+    index = {"ix": {"fields": {"n": "NUMERIC"}}}
+    millrace = start(shop("public.s", postgres={"snapshot.mode": "initial"},
+                          redis={"topics": "t.public.s", "target.key": "a:{id}", "redis.index.poll.ms": 200,
+                                 "indexes": index}))
+    wait_until(lambda: count(client, "ix") == 5000, "all is indexed", 30, context=millrace.tail)
+    old = target(client, "ix")
+    settled(millrace)
+    millrace.terminate()
+    millrace.connectors["cache"]["target.key"] = "b:{id}"
+    assert "millrace rebuild" in millrace.check().stdout
+    start(millrace)
+    database.execute("insert into s values (6000, 'new', 6000)")
+    wait_until(lambda: client.exists("b:6000"), "the new row under its new key", 15, context=millrace.tail)
+    wait_until(lambda: warned(millrace, "until `millrace rebuild`"), "the new index waits", 15,
+               context=millrace.tail)
+    assert target(client, "ix") == old and count(client, "ix") == 5000
+    seen: list[int] = []
+    over = threading.Event()
+
+    def query() -> None:
+        while not over.is_set():
+            seen.append(count(client, "ix"))
+    reader = threading.Thread(target=query)
+    reader.start()
+    found = rebuild(millrace)
+    wait_until(lambda: target(client, "ix") not in (None, old), "the alias has moved", 15, context=millrace.tail)
+    wait_until(lambda: not millrace.status()["cache"]["warnings"], "nothing is to be told", 15, context=millrace.tail)
+    over.set()
+    reader.join(30)
+    assert found["public.s"]["repaired"] == 5000
+    assert not list(client.scan_iter("a:*")) and len(list(client.scan_iter("b:*"))) == 5001
+    assert count(client, "ix") == 5001
+    assert len(seen) > 5 and min(seen) >= 5000
+    assert client.hkeys(NOTES) == ["form "]
+    verify(millrace, code=0)
+
+
+def test_an_output_added_and_one_taken_away(shop: Shop, database: Database, client: redis.Redis) -> None:
+    rows(database, 300)
+    client.set("b:mine", "of somebody else")
+    millrace = start(shop("public.s", postgres={"snapshot.mode": "initial"},
+                          redis={"topics": "t.public.s"} | output("a", target__key="a:{id}")
+                          | output("b", target__key="b:{id}", target__type="hash")))
+    settled(millrace)
+    wait_until(lambda: len(list(client.scan_iter("[ab]:*"))) == 601, "all is there", 15, context=millrace.tail)
+    restart(millrace, **{"outputs.b.target.key": None, "outputs.b.target.type": None, "outputs.c.target.key": "c:{id}"})
+    assert warned(millrace, "output c was added") and warned(millrace, "b:{id}")
+    early = millrace.command("verify", "{file}", "--settle-ms", "300", "--max-differences", "1")
+    assert early.returncode == 1 and "300 missing" in early.stdout, early.stdout + early.stderr
+    some = millrace.command("rebuild", "{file}", "--table", "public.s")
+    assert some.returncode == 0 and warned(millrace, "output c was added")
+    found = millrace.command("rebuild", "{file}")
+    assert found.returncode == 0 and "300 entries of earlier settings removed" in found.stdout, found.stdout
+    assert len(list(client.scan_iter("c:*"))) == 300 and len(list(client.scan_iter("a:*"))) == 300
+    assert client.keys("b:*") == ["b:mine"]
+    wait_until(lambda: not millrace.status()["cache"]["warnings"], "nothing is to be told", 15, context=millrace.tail)
+
+
+def test_settings_that_the_sink_has_not_begun_with(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """Rows would be held against what nobody writes."""
+    rows(database, 10)
+    millrace = start(shop("public.s", postgres={"snapshot.mode": "initial"}))
+    wait_until(lambda: documents(client) == 10, "all is there", 15, context=millrace.tail)
+    millrace.connectors["cache"]["target.fields"] = "id, v"
+    millrace.write()
+    for command in ("verify", "rebuild"):
+        refused = millrace.command(command, "{file}")
+        assert refused.returncode == 3 and "target.fields" in refused.stderr, refused.stderr
+    assert client.json().get("s:id:1", "$.n") == [1]
+
+
+def test_killed_while_it_rebuilds(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """The next one goes on; what the sink warns of stays until one has come to its end."""
+    rows(database, 3000)
+    millrace = start(shop("public.s", postgres={"snapshot.mode": "initial"},
+                          redis={"topics": "t.public.s", "target.key": "a:{id}"}))
+    wait_until(lambda: len(list(client.scan_iter("a:*"))) == 3000, "all is there", 15, context=millrace.tail)
+    settled(millrace)
+    restart(millrace, **{"target.key": "b:{id}"})
+    for at in ("b:1", "b:1000", "b:2000"):
+        process = millrace.spawn("rebuild", "{file}", "--rows-per-second", "4000", "--chunk-rows", "100")
+        wait_until(partial(client.exists, at), "it is at work", 15, context=millrace.tail)
+        process.kill()
+        process.wait()
+        assert len(list(client.scan_iter("a:*"))) == 3000
+        assert warned(millrace, "target.key of the target changed")
+    rebuild(millrace)
+    assert not list(client.scan_iter("a:*")) and len(list(client.scan_iter("b:*"))) == 3000
