@@ -180,6 +180,7 @@ Status Decoder::change(Lsn lsn, BatchBuilder& out) {
   if (row.after_count > 0) {
     MILLRACE_TRY(
         put_row(t, message_.new_row, message_.old_kind, false, row.first_cell + row.before_count, out));
+    if (notes_unsent_) note(t, row.first_cell + row.before_count, out);
   }
   out.add_row(row);
   return {};
@@ -212,6 +213,24 @@ Status Decoder::put_row(const Table& table, std::span<const TupleField> row, cha
     out.cell(first_cell + static_cast<std::uint32_t>(i)) = cell;
   }
   return {};
+}
+
+void Decoder::note(const Table& table, std::uint32_t first_cell, BatchBuilder& out) {
+  UnsentRow row;
+  const std::size_t columns = table.formats.size();
+  for (std::size_t i = 0; i < columns; ++i) {
+    if (out.cell(first_cell + static_cast<std::uint32_t>(i)).type == CellType::kUnchanged)
+      row.columns.push_back(static_cast<std::uint16_t>(i));
+  }
+  if (row.columns.empty()) return;
+  for (const std::uint16_t column : table.schema->key_columns) {
+    const TupleField& field = message_.new_row[column];
+    if (field.kind != 't') return;
+    row.key.emplace_back(field.bytes);
+  }
+  row.table = known_.at(message_.relation_oid);
+  row.first_cell = first_cell;
+  unsent_.push_back(std::move(row));
 }
 
 Status Decoder::truncate(Lsn lsn, BatchBuilder& out) {

@@ -41,6 +41,14 @@ class TableResolver {
   virtual void note_type(std::uint32_t oid, std::string_view schema, std::string_view name) = 0;
 };
 
+/// A row in the batch at hand of which the stream left values out.
+struct UnsentRow {
+  TablePtr table;
+  std::uint32_t first_cell = 0;        ///< of the after image
+  std::vector<std::uint16_t> columns;  ///< that are kUnchanged
+  std::vector<std::string> key;        ///< texts of the table's key columns; none: it has no key, or not all
+};
+
 /// Turns pgoutput messages into rows of a batch, in commit order. A state machine without I/O or clock, of
 /// one connection: a new connection takes a new decoder, made from the position in the log. One thread.
 ///
@@ -65,6 +73,10 @@ class Decoder {
   /// `topic.column` of each column with values that were kept as text because they did not parse, once for
   /// each time that the table was described.
   [[nodiscard]] const std::vector<std::string>& unparsed_columns() const { return unparsed_columns_; }
+  /// From now on rows of which values were left out are noted.
+  void note_unsent() { notes_unsent_ = true; }
+  /// Those since the last call.
+  [[nodiscard]] std::vector<UnsentRow> take_unsent() { return std::exchange(unsent_, {}); }
   /// For errors: the transaction at hand, or nothing.
   [[nodiscard]] std::string place() const;
 
@@ -77,6 +89,7 @@ class Decoder {
   [[nodiscard]] Result<const Table*> table(std::uint32_t oid) const;
   [[nodiscard]] Status put_row(const Table& table, std::span<const TupleField> row, char old_kind,
                                bool is_old, std::uint32_t first_cell, BatchBuilder& out);
+  void note(const Table& table, std::uint32_t first_cell, BatchBuilder& out);
   RowRecord record(Op op, const Table& table, std::uint32_t index, Lsn lsn, BatchBuilder& out);
 
   TableResolver& tables_;
@@ -88,6 +101,8 @@ class Decoder {
   ValueDecoder values_;
   std::set<std::pair<const Table*, std::size_t>> unparsed_;
   std::vector<std::string> unparsed_columns_;
+  bool notes_unsent_ = false;
+  std::vector<UnsentRow> unsent_;
 
   StreamPoint position_;
   bool in_transaction_ = false;

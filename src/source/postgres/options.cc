@@ -213,10 +213,48 @@ std::vector<OptionSpec> snapshot_options() {
   };
 }
 
+std::vector<OptionSpec> reselect_options() {
+  using enum OptionType;
+  using enum Importance;
+  constexpr std::string_view kReselect = "reselect";
+  return {
+      {.name = "reselect.unavailable.values",
+       .type = kBoolean,
+       .default_value = "false",
+       .group = kReselect,
+       .doc =
+           "Large values (TOAST) that an UPDATE left alone are not in the stream. With this they are read "
+           "from "
+           "the table by the row's key, many rows in one statement, and may then be newer than the change "
+           "they "
+           "come with. A row that is gone by then keeps its mark of an unchanged value. Not needed where the "
+           "target has the row already, or with REPLICA IDENTITY FULL."},
+      {.name = "reselect.columns.include.list",
+       .type = kPatternList,
+       .group = kReselect,
+       .doc = "Regular expressions, anchored and without regard to case, of the columns to read so, as "
+              "schema.table:column. Unset: all."},
+      {.name = "reselect.columns.exclude.list",
+       .type = kPatternList,
+       .group = kReselect,
+       .doc = "Columns not to read so. Not together with reselect.columns.include.list."},
+      {.name = "reselect.error.handling.mode",
+       .type = kEnum,
+       .default_value = "warn",
+       .importance = kLow,
+       .group = kReselect,
+       .doc = "When the server refuses to give them (a right that lacks, a table that has changed). warn: "
+              "the values "
+              "keep their mark, and the log says so once for each table. fail: the connector ends.",
+       .choices = {"warn", "fail"}},
+  };
+}
+
 std::vector<OptionSpec> make_options() {
   std::vector<OptionSpec> out;
-  for (std::vector<OptionSpec> group : {connection_options(), table_options(), slot_options(),
-                                        publication_options(), position_options(), snapshot_options()}) {
+  for (std::vector<OptionSpec> group :
+       {connection_options(), table_options(), slot_options(), publication_options(), position_options(),
+        snapshot_options(), reselect_options()}) {
     std::move(group.begin(), group.end(), std::back_inserter(out));
   }
   return out;
@@ -274,6 +312,28 @@ TableFilter TableFilter::make(const ConnectorConfig& config, SettingFaults& faul
   return out;
 }
 
+ReselectFilter ReselectFilter::make(const ConnectorConfig& config, SettingFaults& faults) {
+  ReselectFilter out;
+  out.enabled_ = config.boolean("reselect.unavailable.values");
+  for (const auto& [name, list] : {std::pair("reselect.columns.include.list", &out.include_),
+                                   std::pair("reselect.columns.exclude.list", &out.exclude_)}) {
+    auto compiled = PatternList::compile(config.list(name), true);
+    if (!compiled) {
+      faults.add(name, compiled.error());
+      continue;
+    }
+    *list = std::move(*compiled);
+    if (!list->empty() && !out.enabled_)
+      faults.add(name, "it means nothing without reselect.unavailable.values: true");
+  }
+  check_not_both(config, "reselect.columns.include.list", "reselect.columns.exclude.list", faults);
+  return out;
+}
+
+bool ReselectFilter::takes(std::string_view column) const {
+  return enabled_ && (include_.empty() || include_.matches(column)) && !exclude_.matches(column);
+}
+
 bool TableFilter::captures(std::string_view schema, std::string_view table) const {
   if (schema == "information_schema" || schema.starts_with("pg_")) return false;
   if (!schema_include_.empty() && !schema_include_.matches(schema)) return false;
@@ -307,6 +367,8 @@ Settings read_settings(const ConnectorConfig& config, SettingFaults& faults) {
   out.connector = config.connector();
   out.filter = TableFilter::make(config, faults);
   out.table_include = config.list("table.include.list");
+  out.reselect = ReselectFilter::make(config, faults);
+  out.reselect_must_succeed = config.text("reselect.error.handling.mode") == "fail";
   ConnectionSettings& c = out.connection;
   c.host = config.text("database.hostname");
   c.port = config.integer("database.port");

@@ -36,11 +36,27 @@ class TableFilter {
 enum class SnapshotMode : std::uint8_t { kInitial, kNoData };
 enum class PublicationMode : std::uint8_t { kFiltered, kDisabled, kAllTables, kNoTables };
 
+/// Which values that the stream left out are read from the table. Thread-safe.
+class ReselectFilter {
+ public:
+  [[nodiscard]] static ReselectFilter make(const ConnectorConfig& config, SettingFaults& faults);
+  [[nodiscard]] bool enabled() const { return enabled_; }
+  /// `column`: `schema.table:column`.
+  [[nodiscard]] bool takes(std::string_view column) const;
+
+ private:
+  bool enabled_ = false;
+  PatternList include_;
+  PatternList exclude_;
+};
+
 /// The connector's options, typed and with defaults that depend on its name filled in.
 struct Settings {
   std::string connector;  ///< its name, for log lines
   ConnectionSettings connection;
   TableFilter filter;
+  ReselectFilter reselect;
+  bool reselect_must_succeed = false;
   std::vector<std::string> table_include;  ///< the patterns as written, for `check`
   std::string topic_prefix;
   std::string slot_name;

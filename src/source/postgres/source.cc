@@ -120,6 +120,10 @@ Status PostgresSource::start_stream(const StreamPoint& from) {
   MILLRACE_TRY(replication_->start_copy("starting replication from slot " + settings_.slot_name,
                                         start_replication_command(settings_, from.next)));
   decoder_ = std::make_unique<Decoder>(*catalog_, from);
+  if (settings_.reselect.enabled()) {
+    decoder_->note_unsent();
+    reselector_.emplace(settings_, *context_);
+  }
   pace_ = Pace(replication_->way());
   held_ = {};
   answered_ = from;
@@ -144,6 +148,7 @@ Result<SourcePosition> PostgresSource::fill(BatchBuilder& out, std::int64_t unti
     if (held_.empty() && !out.full()) MILLRACE_TRY(notice_silence());
     if (rows_since_us_ == 0 && !out.empty()) rows_since_us_ = now();
   } while (wait(out, until_us));
+  if (reselector_) MILLRACE_TRY(reselector_->fill_in(decoder_->take_unsent(), out));
   if (out.rows() > rows_before) MILLRACE_TRY(context_->failpoints.pass("postgres.after_read"));
   return answer(out);
 }
@@ -379,6 +384,7 @@ void PostgresSource::close() {
   const bool drop = settings_.drop_slot_on_stop && streaming_ && context_->stop.stop_requested();
   streaming_ = false;
   held_ = {};
+  reselector_.reset();
   decoder_.reset();
   snapshot_.reset();
   catalog_.reset();

@@ -12,6 +12,7 @@
 #include "source/postgres/decoder.h"
 #include "source/postgres/options.h"
 #include "source/postgres/pace.h"
+#include "source/postgres/reselect.h"
 #include "source/postgres/silence.h"
 #include "source/postgres/slot.h"
 #include "source/postgres/snapshot.h"
@@ -59,6 +60,7 @@ class PostgresSource final : public Source {
   std::unique_ptr<Catalog> catalog_;
   std::unique_ptr<TableSnapshot> snapshot_;
   std::unique_ptr<Decoder> decoder_;
+  std::optional<Reselector> reselector_;
   bool streaming_ = false;
 
   Pace pace_;
