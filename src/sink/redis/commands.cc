@@ -84,11 +84,13 @@ Status CommandWriter::append_entry(std::string& out, const Overlay& overlay, con
   if (entry.action == Overlay::Action::kDelete) {
     commands = 1;
     writer_->remove(out, item);
+    writer_->finish(out, start, item, commands);
     return {};
   }
   Status done = writer_->put(out, item, commands);
   if (done) {
     append_expiry(out, item, commands);
+    writer_->finish(out, start, item, commands);
   } else {
     out.resize(start);
   }

@@ -194,6 +194,38 @@ std::vector<OptionSpec> document_options() {
            "When keys go by themselves: seconds after the row's last change (`3600`), or by a column "
            "(`{expires_at}`): a date or timestamp, or an integer of seconds; NULL and infinity: never. Keys "
            "that rows share go as a whole."},
+      {.name = "target.guard",
+       .type = kEnum,
+       .default_value = "none",
+       .group = "Target",
+       .doc =
+           "For several writers of the same keys (two pipelines over one source, or over a source and its "
+           "standby). "
+           "`version`: each key of `json`, `hash` or `string` has a version beside it, "
+           "`millrace:version:{<key>}`: "
+           "epoch, commit and row of its last change at the source; a row that is older is not written, and "
+           "counted. Costs a third of the rate. Rows whose key in Redis changes and that leave values out "
+           "are "
+           "parked; see the source's reselect.unavailable.values.",
+       .choices = {"none", "version"}},
+      {.name = "target.guard.epoch",
+       .type = kInteger,
+       .default_value = "0",
+       .importance = kLow,
+       .group = "Target",
+       .doc = "Comes first in a version. Raise it in all writers when the source begins anew with earlier "
+              "positions "
+              "than before (restored from a backup), or its changes count as old.",
+       .minimum = 0,
+       .maximum = 2147483647},
+      {.name = "target.guard.keep.seconds",
+       .type = kInteger,
+       .default_value = "86400",
+       .importance = kLow,
+       .group = "Target",
+       .doc = "How long the version of a removed key is kept: longer than one writer may be behind another.",
+       .minimum = 1,
+       .maximum = 315576000},
       {.name = "target.stream.max.length",
        .type = kInteger,
        .default_value = "0",

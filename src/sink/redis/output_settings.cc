@@ -43,6 +43,7 @@ class OutputReader {
     read_fields();
     read_texts();
     read_expiry();
+    read_guard();
     read_nest();
     refuse_what_does_not_fit();
     describe();
@@ -66,6 +67,7 @@ class OutputReader {
   void read_fields();
   void read_texts();
   void read_expiry();
+  void read_guard();
   void read_nest();
   void refuse_what_does_not_fit();
   void describe();
@@ -148,6 +150,22 @@ void OutputReader::read_expiry() {
   }
   faults_.add(option("target.expire"), "it is neither a number of seconds nor a column in braces",
               "write for example target.expire: 3600, or target.expire: \"{expires_at}\"");
+}
+
+void OutputReader::read_guard() {
+  if (text("target.guard") != "version") return;
+  Guard& guard = output_.target.guard.emplace();
+  guard.epoch = config_.integer(option("target.guard.epoch"));
+  guard.keep_seconds = config_.integer(option("target.guard.keep.seconds"));
+  const TargetTraits& traits = traits_of(output_.target.type);
+  if (traits.has_members || traits.is_history) {
+    faults_.add(option("target.guard"),
+                "rows of target.type: " + std::string(traits.name) + " have no version",
+                "it is for target.type: json, hash or string");
+  } else if (output_.target.merge) {
+    faults_.add(option("target.guard"), "documents that are merged have several owners, and no version",
+                "use target.update: replace");
+  }
 }
 
 void OutputReader::read_nest() {
@@ -313,6 +331,11 @@ std::vector<Output> read_outputs(const ConnectorConfig& config, const SinkTopics
     outputs.push_back(OutputReader(config, std::move(name), faults).read(topics));
   if (outputs.size() > 1) check_outputs_apart(config, outputs, faults);
   link_nests(config, outputs, faults);
+  for (const Output& output : outputs) {
+    if (!output.target.guard || !output.target.nests()) continue;
+    faults.add("outputs." + output.name + ".target.guard",
+               "documents that hold rows of others have no version");
+  }
   return outputs;
 }
 

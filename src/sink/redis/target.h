@@ -34,6 +34,12 @@ struct Expiry {
   std::string column;        ///< or when this column says: a timestamp, or a number of seconds
 };
 
+/// Each key is written with a version, and never over a later one.
+struct Guard {
+  std::int64_t epoch = 0;              ///< raised when a source begins anew with earlier positions
+  std::int64_t keep_seconds = 86'400;  ///< for so long after a key was removed
+};
+
 /// How the rows of some topics stand in Redis. A value.
 struct Target {
   KeyTemplate key_template;
@@ -45,6 +51,7 @@ struct Target {
   FieldList fields;
   bool merge = false;  ///< what else a document has is left there
   Expiry expiry;
+  std::optional<Guard> guard;
   std::int64_t max_length = 0;  ///< of a stream; 0: no bound
   std::optional<NestPath>
       nest;  ///< the rows lie in the documents of another table, which `key_template` names
@@ -53,7 +60,7 @@ struct Target {
 
   [[nodiscard]] bool nests() const { return nest || !inside.empty(); }
   /// Values that were not sent can be kept when a row's key changes.
-  [[nodiscard]] bool can_move() const { return traits_of(type).has_fields && !nests(); }
+  [[nodiscard]] bool can_move() const { return traits_of(type).has_fields && !nests() && !guard; }
 };
 
 }  // namespace millrace::redis

@@ -29,7 +29,9 @@ Status TargetWriter::write_document(const Item& item) {
   return check_size(item.plan, document_.size());
 }
 
-std::unique_ptr<TargetWriter> make_target_writer(const Target& target) {
+namespace {
+
+std::unique_ptr<TargetWriter> make_unguarded_writer(const Target& target) {
   if (target.nests()) return make_nest_writer(target);
   switch (target.type) {
     case TargetType::kJson:
@@ -46,6 +48,13 @@ std::unique_ptr<TargetWriter> make_target_writer(const Target& target) {
       break;
   }
   return make_stream_writer(target);
+}
+
+}  // namespace
+
+std::unique_ptr<TargetWriter> make_target_writer(const Target& target) {
+  auto writer = make_unguarded_writer(target);
+  return target.guard ? make_guarded_writer(std::move(writer), *target.guard) : std::move(writer);
 }
 
 }  // namespace millrace::redis

@@ -52,13 +52,16 @@ class TargetWriter {
   /// Their names as SCRIPT LOAD answered them, in the same order.
   void set_scripts(std::vector<std::string> names) { names_ = std::move(names); }
   /// The longest text that the server takes.
-  void set_max_value_bytes(std::size_t bytes) { max_value_bytes_ = bytes; }
+  virtual void set_max_value_bytes(std::size_t bytes) { max_value_bytes_ = bytes; }
 
   /// Appends the commands that put the entry there and adds their number to `commands`. After a reject error
   /// `out` may hold a part of them: the caller cuts it off.
   [[nodiscard]] virtual Status put(std::string& out, const Item& item, std::uint32_t& commands) = 0;
   /// Appends the one command that removes it.
   virtual void remove(std::string& out, const Item& item) = 0;
+  /// The last word on the item's commands, which lie in `out` from `start` on.
+  virtual void finish(std::string& /*out*/, std::size_t /*start*/, const Item& /*item*/,
+                      std::uint32_t& /*commands*/) {}
   /// As `put`, one command, keeping values from another key; only of targets that have fields.
   [[nodiscard]] virtual Status move(std::string& out, const Item& item, const Move& move);
 
@@ -94,5 +97,8 @@ class TargetWriter {
 [[nodiscard]] std::unique_ptr<TargetWriter> make_set_writer();
 [[nodiscard]] std::unique_ptr<TargetWriter> make_sorted_set_writer();
 [[nodiscard]] std::unique_ptr<TargetWriter> make_stream_writer(const Target& target);
+/// `inner`, held back from writing over what a later change has written.
+[[nodiscard]] std::unique_ptr<TargetWriter> make_guarded_writer(std::unique_ptr<TargetWriter> inner,
+                                                                const Guard& guard);
 
 }  // namespace millrace::redis

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 
 #include "sink/redis/commands.h"
@@ -173,6 +174,40 @@ TEST(TargetWriter, ExpiryGoesWithTheWrite) {
                 TargetType::kSet, "all", [](Target& target) { target.expiry.seconds = 9; }, batch)
                 .lines,
             (Lines{"SADD all 1", "EXPIRE all 9"}));
+}
+
+/// All commands of an entry go through one script, with the version of its last row.
+TEST(TargetWriter, GuardedCommandsAreOne) {
+  TestBatch batch;
+  batch.insert(kTable, {1, "x", 5}).remove(kTable, {2, kNotSent, kNotSent});
+  const auto guarded = [](Target& target) {
+    target.guard = Guard{7, 60};
+    target.expiry.seconds = 30;
+  };
+  const Written json(TargetType::kJson, "s:{id}", guarded, batch);
+  ASSERT_EQ(json.lines.size(), 2U);
+  EXPECT_TRUE(json.lines[0].starts_with("EVALSHA S0 2 s:1 millrace:version:{s:1} 00000007")) << json.lines[0];
+  EXPECT_TRUE(json.lines[0].ends_with(R"( 0 4 0 JSON.SET s:1 $ {"id":1,"a":"x","n":5} 3 0 EXPIRE s:1 30)"))
+      << json.lines[0];
+  EXPECT_TRUE(json.lines[1].ends_with(" 60 2 0 JSON.DEL s:2")) << json.lines[1];
+  batch.insert(kTable, {1, "x", 5}).update(kTable, {}, {3, kKept, 6});
+  const Written hash(TargetType::kHash, "s:{id}", guarded, batch);
+  ASSERT_EQ(hash.lines.size(), 2U);
+  EXPECT_NE(hash.lines[1].find(" 10 1 2 s:3 s:3 1 a 0 id 3 n 6 "), std::string::npos) << hash.lines[1];
+}
+
+/// The order of versions is that of changes.
+TEST(TargetWriter, VersionsGrowWithEveryChange) {
+  TestBatch batch;
+  batch.insert(kTable, {1, "x", 5}).insert(kTable, {2, "x", 5}).insert(kTable, {3, "x", 5});
+  const Written json(TargetType::kJson, "s:{id}", [](Target& target) { target.guard.emplace(); }, batch);
+  std::vector<std::string> versions;
+  for (const std::string& line : json.lines) {
+    const std::size_t at = line.find("} ") + 2;
+    versions.push_back(line.substr(at, line.find(' ', at) - at));
+  }
+  EXPECT_TRUE(std::ranges::is_sorted(versions, std::ranges::less_equal())) << "each above the one before";
+  EXPECT_EQ(versions.size(), 3U);
 }
 
 }  // namespace
