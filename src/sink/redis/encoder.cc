@@ -316,7 +316,11 @@ Encoder::Taken Encoder::add(std::uint32_t row, std::vector<Rejected>& rejected) 
     add_event(row, rejected);
     return Taken::kYes;
   }
-  if (op == Op::kTruncate) return Taken::kTruncate;
+  if (op == Op::kTruncate && !replayed_) return Taken::kTruncate;
+  if (op == Op::kTruncate) {
+    truncate_overlaid(row, rejected);
+    return Taken::kYes;
+  }
   Change change;
   if (const auto error = work_out(row, change)) {
     if (!change.old_id.empty()) leave(change.old_id, change);
@@ -398,9 +402,10 @@ Encoder::Taken Encoder::add_change(const Change& change, std::vector<Rejected>& 
            rejected);
     return Taken::kYes;
   }
-  if (base.plan != change.plan) return Taken::kFlush;
-  const std::int32_t image = merged_image(change, &base, complete);
-  const bool whole = base.action == Overlay::Action::kPut || complete;
+  const bool other_version = base.plan != change.plan;
+  if (other_version && !replayed_) return Taken::kFlush;
+  const std::int32_t image = merged_image(change, other_version ? nullptr : &base, complete);
+  const bool whole = (base.action == Overlay::Action::kPut && !other_version) || complete;
   put(change.id, change, whole ? Overlay::Action::kPut : Overlay::Action::kPatch, image);
   return Taken::kYes;
 }
@@ -412,15 +417,16 @@ Encoder::Taken Encoder::add_moved(const Change& change, std::vector<Rejected>& r
   if (change.keeps) {
     const std::int32_t at = find(change.old_id);
     const Overlay::Entry base = at < 0 ? Overlay::Entry{} : overlay_.entries[static_cast<std::size_t>(at)];
-    const bool known = at >= 0 && base.action == Overlay::Action::kPut;
+    const bool other_version = at >= 0 && base.plan != change.plan;
+    const bool known = at >= 0 && base.action == Overlay::Action::kPut && !(other_version && replayed_);
     if (!known && !target_.can_move()) {
       leave(change.old_id, change);
       reject(change.row, change.id.key(), not_sent(change), rejected);
       return Taken::kYes;
     }
     if (!known && !replayed_) return Taken::kMove;
-    const bool use_base = at >= 0 && base.action != Overlay::Action::kDelete;
-    if (use_base && base.plan != change.plan) return Taken::kFlush;
+    const bool use_base = at >= 0 && base.action != Overlay::Action::kDelete && !(other_version && replayed_);
+    if (use_base && other_version) return Taken::kFlush;
     image = merged_image(change, use_base ? &base : nullptr, complete);
     if (!known && !complete) action = Overlay::Action::kPatch;
   } else if (!change.resolved.empty()) {
@@ -451,6 +457,21 @@ Overlay Encoder::take_move(std::uint32_t row, std::string& from, std::vector<Rej
   Overlay out = take();
   overlay_.batches.push_back(source);  // the batch goes on
   return out;
+}
+
+/// What was put under the topic's keys before is not there by now. Redis itself has been through this.
+void Encoder::truncate_overlaid(std::uint32_t row, std::vector<Rejected>& rejected) {
+  const std::vector<RowKey> keys = topic_keys(row, rejected);
+  const std::string_view topic =
+      overlay_.batches.back().batch->topics()[overlay_.batches.back().batch->records()[row].topic];
+  for (Overlay::Entry& entry : overlay_.entries) {
+    const std::string_view key = overlay_.key(entry);
+    if (target_.nests() && entry.plan->topic != topic) continue;  // documents of others
+    if (std::ranges::none_of(keys, [key](const RowKey& one) { return one.matches(key); })) continue;
+    entry.action = Overlay::Action::kDelete;
+    entry.moved_here = false;
+    entry.image = -1;
+  }
 }
 
 std::vector<RowKey> Encoder::topic_keys(std::uint32_t row, std::vector<Rejected>& rejected) {

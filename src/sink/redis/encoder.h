@@ -90,7 +90,8 @@ class Encoder {
 
   /// The batch whose rows come next. With `replayed` its rows are known to have been applied once (the
   /// target's position is behind them): values carried from one key to another are then where they belong,
-  /// and no move is asked for.
+  /// and what the target has is the state behind the last of these rows. So nothing may be sent before that
+  /// one is overlaid, and `add` always says kYes.
   void begin(const ReadBatch& rows, bool replayed);
   /// Overlays row `row` of the batch begun last. Rows that can have no key or no document go to `rejected`.
   [[nodiscard]] Taken add(std::uint32_t row, std::vector<Rejected>& rejected);
@@ -129,6 +130,7 @@ class Encoder {
   void grow();
   void reject(std::uint32_t row, std::string_view key, const std::string& error,
               std::vector<Rejected>& rejected) const;
+  void truncate_overlaid(std::uint32_t row, std::vector<Rejected>& rejected);
   std::optional<std::string> append_id(std::string& out, Id& id, const TablePlan& plan,
                                        std::span<const Cell> cells) const;
   std::optional<std::string> work_out(std::uint32_t row, Change& change);

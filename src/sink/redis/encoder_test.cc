@@ -191,6 +191,32 @@ TEST(Encoder, AnotherVersionOfTheTableIsNotMixedIn) {
   EXPECT_EQ(s.stopped_at, 1U);
 }
 
+TEST(Encoder, ReplayedRowsOfAnotherVersionAreNotSentInBetween) {
+  Script s;
+  const auto wider = test_schema("t", {"id", "a", "big", "more"});
+  TestBatch batch;
+  batch.insert(kTable, {1, "x", "b"}).update(wider, {}, {1, "y", kKept, "m"});
+  batch.insert(kTable, {2, "x", "b"}).update(wider, {2, kNotSent, kNotSent, kNotSent}, {3, "y", kKept, "m"});
+  EXPECT_EQ(s.add(batch.read(1), true), Encoder::Taken::kYes);
+  EXPECT_EQ(s.commands(),
+            (Lines{R"(EVALSHA MERGE 2 k:1 k:1 {"id":1,"a":"y","more":"m" $["big"] ,"big":)", "JSON.DEL k:2",
+                   R"(EVALSHA MERGE 2 k:3 k:3 {"id":3,"a":"y","more":"m" $["big"] ,"big":)"}));
+}
+
+TEST(Encoder, ReplayedTruncateLeavesOnlyWhatCameAfterIt) {
+  const auto other = test_schema("u", {"id", "a", "big"});
+  Script tables(TargetType::kJson, "{table}:{id}");
+  TestBatch batch;
+  batch.insert(kTable, {1, "x", "b"}).update(kTable, {}, {2, "y", kKept}).insert(other, {1, "x", "b"});
+  batch.truncate(kTable)
+      .insert(kTable, {3, "z", "c"})
+      .update(kTable, {3, kNotSent, kNotSent}, {2, "w", kKept});
+  EXPECT_EQ(tables.add(batch.read(1), true), Encoder::Taken::kYes);
+  EXPECT_EQ(tables.commands(), (Lines{"JSON.DEL t:1", R"(JSON.SET t:2 $ {"id":2,"a":"w","big":"c"})",
+                                      R"(JSON.SET u:1 $ {"id":1,"a":"x","big":"b"})", "JSON.DEL t:3"}));
+  EXPECT_TRUE(tables.rejected.empty());
+}
+
 TEST(Encoder, KeysOutsideTheTablesKeyNeedTheOldRow) {
   Script s(TargetType::kJson, "k:{a}");
   TestBatch batch;

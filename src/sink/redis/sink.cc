@@ -49,6 +49,7 @@ class RedisSink final : public Sink {
   void begin(const ReadBatch& rows, bool replayed);
   Status flush(const LogPosition& after, bool write_position);
   Status flush_held();
+  Status drop_held();
   Status send_group(Group group, std::size_t start);
   Status move_row(const ReadBatch& rows, std::uint32_t row);
   Status move_in(Lane& lane, std::uint32_t row, const LogPosition& after, bool settles);
@@ -74,11 +75,11 @@ class RedisSink final : public Sink {
   std::optional<OutputWatch> outputs_;
   std::optional<IndexWatch> watch_;
 
-  LogPosition applied_;         ///< of the target when it was opened: rows before it have been applied
-  LogPosition durable_;         ///< last position settled
-  LogPosition held_after_;      ///< where the reader stands after the rows held
-  std::size_t held_bytes_ = 0;  ///< of batches whose rows wait in the encoder
-  std::int64_t held_since_us_ = 0;
+  LogPosition applied_;              ///< of the target when it was opened: rows before it have been applied
+  LogPosition durable_;              ///< last position settled
+  LogPosition held_after_;           ///< where the reader stands after the rows held
+  std::size_t held_bytes_ = 0;       ///< of batches whose rows wait in the encoder
+  std::int64_t held_since_us_ = 0;   ///< when the last of them came
   std::int64_t position_at_us_ = 0;  ///< when it was last written or asked for
   bool forget_position_ = false;     ///< what Redis says is not so: it has lost what was there before
   std::vector<Rejected> rejected_;   ///< while encoding, until the group they go with is sent
@@ -209,16 +210,16 @@ Status RedisSink::write(const ReadBatch& rows) {
   if (rows.sequence == applied.sequence) replay_end = std::clamp(applied.row, rows.first_row, rows.end_row);
 
   if (replay_end > rows.first_row || (held_bytes_ > 0 && rows.first_row == rows.end_row)) {
-    if (held_bytes_ == 0) held_since_us_ = context_->clock.now_us();
+    held_since_us_ = context_->clock.now_us();
     MILLRACE_TRY(add_rows(rows, rows.first_row, replay_end, true));
     held_bytes_ += rows.batch ? rows.batch->image_bytes() + 1 : 1;
     held_after_ = replay_end == rows.end_row ? rows.after : position_at(rows, replay_end);
     if (replay_end == rows.end_row) {
-      const bool more_to_come = !rows.after.covers(applied_) && held_bytes_ < kMaxHeldBytes;
-      return more_to_come ? Status() : flush_held();
+      if (!rows.after.covers(applied_) && held_bytes_ < kMaxHeldBytes) return {};
+      return rows.after.covers(applied_) ? flush_held() : drop_held();
     }
   }
-  MILLRACE_TRY(flush_held());
+  MILLRACE_TRY(held_after_.covers(applied_) ? flush_held() : drop_held());
   MILLRACE_TRY(add_rows(rows, replay_end, rows.end_row, false));
   return flush(rows.after, true);
 }
@@ -263,6 +264,18 @@ Status RedisSink::flush_held() {
   if (held_bytes_ == 0) return {};
   held_bytes_ = 0;
   return flush(held_after_, true);
+}
+
+/// Before the last row that was applied is reached: what is held is older than what Redis has, and would undo
+/// it. Rows that only Redis can reject are then not found again.
+Status RedisSink::drop_held() {
+  if (held_bytes_ == 0) return {};
+  std::size_t dropped = 0;
+  for (const auto& lane : lanes_) dropped += lane->encoder().take().entries.size();
+  context_->logger.warn(
+      "what was written shortly before the restart was not looked at again for rejected rows",
+      {{"connector", context_->connector}, {"keys", std::to_string(dropped)}});
+  return flush_held();
 }
 
 /// Answers what it has written.

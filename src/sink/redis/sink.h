@@ -19,7 +19,8 @@ namespace millrace::redis {
 ///
 /// Two kinds of row cannot be overlaid: TRUNCATE, and a change of key that keeps values only Redis has. They
 /// are sent alone, with nothing else in flight, the latter with its position in the same script, so that the
-/// position tells for certain whether it has been done: a move is never done twice.
+/// position tells for certain whether it has been done: a move is never done twice. Replayed, both are
+/// overlaid too: nothing may be sent between replayed rows, as it would be older than what Redis has.
 ///
 /// The position also tells that Redis has lost everything while it was connected: the hash that holds it is
 /// then made anew by the next write of it, which the reply says, or is not there when it is looked for

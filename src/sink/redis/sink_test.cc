@@ -264,6 +264,24 @@ TEST_F(RedisSinkTest, StopEndsTheWaitForAServerThatDoesNotShakeHands) {
   EXPECT_LT(redis.now_us() - begin_us, 5'000'000);
 }
 
+TEST_F(RedisSinkTest, RowsAppliedBeforeUndoNothingWhenOtherRowsComeInBetween) {
+  ASSERT_TRUE(open());
+  TestBatch batch;
+  const ReadBatch first = batch.insert(kTable, {1, "old", "b"}).read(1);
+  ASSERT_TRUE(settle(first));
+  ASSERT_TRUE(settle(batch.remove(kTable, {1, kNotSent, kNotSent}).insert(kTable, {2, "x", "b"}).read(2)));
+  sink->close();
+  ASSERT_TRUE(open());
+  ASSERT_TRUE(sink->write(first));  // the log knows nothing of it yet
+  ReadBatch other = batch.insert(kTable, {7, "x", "b"}).read(1);
+  other.stream = 2;
+  other.after.set({1, 2, 0});
+  other.after.set({2, 2, 0});
+  ASSERT_TRUE(settle(other));
+  EXPECT_EQ(redis.keys().count("k:1"), 0U) << "the row was deleted, and Redis knew";
+  EXPECT_EQ(redis.keys().count("k:7"), 1U);
+}
+
 TEST_F(RedisSinkTest, PositionBehindAMoveThatWasRefusedIsWrittenAfterAll) {
   ASSERT_TRUE(open());
   TestBatch batch;
