@@ -141,10 +141,20 @@ Status PlanCache::make_document(TablePlan& plan) {
     names.push_back(field.name);
   }
   if (target_.type != TargetType::kHash) return {};
-  for (const std::string& name : add_columns(plan.topic, names).names) {
-    if (std::find(names.begin(), names.end(), name) == names.end()) plan.dropped.push_back(name);
+  const std::vector<std::string>& seen = add_columns(plan.topic, names).names;
+  // An earlier version may come again: a column that came and went leaves the table as it was before.
+  for (const auto& [known_as, one] : plans_) {
+    if (one && one->topic == plan.topic && one->document) note_dropped(*one, seen);
   }
   return {};
+}
+
+void PlanCache::note_dropped(TablePlan& plan, const std::vector<std::string>& seen) {
+  plan.dropped.clear();
+  for (const std::string& name : seen) {
+    const auto is_name = [&name](const DocumentField& field) { return field.name == name; };
+    if (std::ranges::none_of(plan.document->fields(), is_name)) plan.dropped.push_back(name);
+  }
 }
 
 void PlanCache::warn(std::string sentence) {

@@ -63,6 +63,7 @@ class PlanCache {
   Status make_key(TablePlan& plan);
   Status make_texts(TablePlan& plan);
   Status make_document(TablePlan& plan);
+  static void note_dropped(TablePlan& plan, const std::vector<std::string>& seen);
   void warn(std::string sentence);
   Columns& add_columns(std::string_view topic, const std::vector<std::string>& names);
 
