@@ -62,8 +62,8 @@ class Sink {
   virtual ~Sink() = default;
 
   /// Connects and prepares the target. Answers where the target itself says it stands, which wins over the
-  /// log's own word; nothing when the target keeps no position or keeps one of another log. `streams` are
-  /// those it will read.
+  /// log's own word: an empty position when it holds nothing, or what another log has left there; nothing
+  /// when the target keeps no position. `streams` are those it will read.
   [[nodiscard]] virtual Result<std::optional<LogPosition>> open(TaskContext& context) = 0;
   /// Takes rows over; they may still be in flight when it returns. Order per target key is kept. An empty
   /// range (first_row == end_row, at most about once a second) only moves the position: a target that keeps

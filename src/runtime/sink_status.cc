@@ -32,8 +32,9 @@ void SinkStage::show_error(ConnectorState state, const Error& error) {
 
 void SinkStage::warn_of_incomplete_start(const SinkStart& start) {
   if (start.emptied) {
-    settings_.logger.warn("target is empty: it is filled again from the oldest rows of the log",
-                          {{"connector", settings_.name}});
+    settings_.logger.warn(
+        "target holds nothing of this log: it is filled again from the oldest rows of the log",
+        {{"connector", settings_.name}});
   }
   if (!start.first && !start.emptied) return;
   warnings_.clear();

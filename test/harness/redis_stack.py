@@ -31,7 +31,7 @@ class RedisServer:
     def start(self) -> None:
         home = redis_stack_home()
         command = [str(home / "server" / "bin" / "redis-server"), "--port", str(self.port), "--bind", "127.0.0.1",
-                   "--daemonize", "no", "--save", "", "--dir", str(self.root),
+                   "--daemonize", "no", "--enable-debug-command", "local", "--save", "", "--dir", str(self.root),
                    "--appendonly", "yes" if self.durable else "no", "--appendfsync", "always"]
         for module in MODULES:
             name, *arguments = module.split()

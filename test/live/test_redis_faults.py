@@ -107,3 +107,136 @@ def test_both_killed(pipeline: Pipeline, history: History, server: RedisServer, 
             millrace.start(wait=False)
     wait_until(lambda: millrace.status() != {}, "millrace answers", 30, context=millrace.tail)
     assert_in_step(millrace, database, server.client(), history)
+
+
+def test_emptied_again_and_again(pipeline: Pipeline, history: History, server: RedisServer, database: Database) -> None:
+    """Whatever takes the data away: it is noticed, said, and all is filled again."""
+    server.start()
+    millrace = start(pipeline())
+    client = server.client()
+    dice = random.Random(history.seed)
+    history.start()
+    for turn in turns(6):
+        history.advance(dice.randint(20, 100))
+        fault = turn % 6
+        if fault == 0:
+            client.flushall()
+        elif fault == 1:
+            client.flushdb()
+        elif fault == 2:
+            client.execute_command("DEBUG", "RELOAD")  # loses nothing
+        elif fault == 3:
+            client.execute_command("SCRIPT", "FLUSH")
+        elif fault == 4:  # nothing on disk: it comes back empty
+            server.kill()
+            server.start()
+        else:
+            client.delete("millrace:position:cache")
+    assert_in_step(millrace, database, server.client(), history)
+    said = millrace.output.read_text()
+    assert "target holds nothing of this log: it is filled again" in said
+    assert "Redis has lost its data while we were connected to it" in said
+
+
+def test_restored_from_an_older_copy(pipeline: Pipeline, history: History, server: RedisServer,
+                                     database: Database) -> None:
+    """The position is as old as the data; what came after is sent again."""
+    server.start()
+    millrace = start(pipeline())
+    history.start()
+    for _ in turns(2):
+        history.advance(60)
+        server.client().save()
+        copy = (server.root / "dump.rdb").read_bytes()
+        history.advance(120)
+        server.kill()
+        (server.root / "dump.rdb").write_bytes(copy)
+        server.start()
+    assert_in_step(millrace, database, server.client(), history)
+
+
+def test_restored_from_another_pipelines_copy(make: MakeMillrace, database: Database, server: RedisServer) -> None:
+    """What is there is of another log: it says nothing of the rows of this one."""
+    server.start()
+    client = server.client()
+    database.script("create table s (id int primary key, v text); alter table s replica identity full;")
+    sink = redis_settings(server.uri, topics="t.public.s")
+    millrace = start(make({"source": database.settings("public.s"), "cache": sink}))
+    database.script("insert into s select i, 'v' from generate_series(1, 50) i;")
+    wait_until(lambda: client.exists("s:id:50"), "rows", 15)
+    delivered(millrace)
+    server.kill()
+    server.start()
+    client.hset("millrace:position:cache", mapping={"log": "another", "position": "1:1000:0"})
+    database.script("insert into s values (51, 'v');")
+    wait_until(lambda: client.dbsize() == 52, "filled again", 15, context=millrace.tail)
+    assert "filled again" in millrace.output.read_text()
+    # The ids of streams are places in the log: with those of another one there is no going on.
+    millrace.terminate()
+    millrace.connectors = {**millrace.connectors, "cache": sink | {"target.type": "stream"}}
+    client.hset("millrace:position:cache", "log", "another")
+    millrace.start()
+    said = millrace.wait_refused("cache")
+    assert "another log" in said
+    client.delete("millrace:position:cache")
+    assert millrace.command("restart", "cache", "--url", millrace.url).returncode == 0
+    wait_until(lambda: client.xlen("t.public.s") == 51, "a new stream", 15, context=millrace.tail)
+
+
+def delivered(millrace: Millrace) -> None:
+    wait_until(lambda: millrace.status()["cache"]["lag_bytes"] == 0 and millrace.status()["source"]["lag_bytes"] == 0,
+               "all is delivered", 30, context=millrace.tail)
+
+
+def test_disturbed_while_connected(pipeline: Pipeline, history: History, server: RedisServer,
+                                   database: Database) -> None:
+    """Nothing is lost, and nothing is parked, when the server drops us, is made read-only, pauses or is busy."""
+    server.start()
+    millrace = start(pipeline(redis__socket__timeout__ms=1000))
+    client = server.client()
+    dice = random.Random(history.seed)
+    history.start()
+    for turn in turns(6):
+        history.advance(dice.randint(10, 60))
+        millrace.wait_state("cache", "running")
+        fault = turn % 6
+        if fault == 0:
+            client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        elif fault == 1:
+            client.execute_command("CLIENT", "PAUSE", 700, "WRITE")
+        elif fault == 2:
+            client.execute_command("DEBUG", "SLEEP", 0.7)
+        elif fault == 3:  # demoted where it stands
+            client.execute_command("REPLICAOF", "127.0.0.1", 1)
+            status = millrace.wait_state("cache", "waiting for target")
+            assert "read-only replica" in status["message"], status
+            assert "primary" in status["hint"], status
+            client.execute_command("REPLICAOF", "NO", "ONE")
+        elif fault == 4:  # longer than is waited for
+            client.execute_command("CLIENT", "PAUSE", 2500, "ALL")
+            status = millrace.wait_state("cache", "waiting for target")
+            assert "no answer for" in status["message"], status
+        else:
+            client.config_set("min-replicas-to-write", 1)
+            status = millrace.wait_state("cache", "waiting for target")
+            assert "too few replicas" in status["message"], status
+            client.config_set("min-replicas-to-write", 0)
+    assert_in_step(millrace, database, client, history)
+
+
+def test_out_of_memory_and_on(pipeline: Pipeline, history: History, server: RedisServer, database: Database) -> None:
+    """No room is no fault of a row: all wait until there is some."""
+    server.start()
+    millrace = start(pipeline())
+    client = server.client()
+    history.start()
+    for _ in turns(3):
+        history.advance(40)
+        client.config_set("maxmemory", 1_000_000)  # less than is in use
+        status = millrace.wait_state("cache", "waiting for target")
+        assert "out of memory (OOM)" in status["message"], status
+        assert "raise maxmemory" in status["hint"], status
+        history.advance(40)
+        client.config_set("maxmemory", 0)
+        millrace.wait_state("cache", "running")
+    assert_in_step(millrace, database, client, history)

@@ -189,13 +189,25 @@ std::vector<CellRef> Encoder::cells_of(const Overlay::Entry& entry) const {
   return out;
 }
 
-/// The change's columns over those of `base` (none: over nothing), kept as an image.
+/// The change's columns over those of `base` (none: over nothing), kept as an image. Columns of a base of
+/// another version are known by their names.
 std::int32_t Encoder::merged_image(const Change& change, const Overlay::Entry* base, bool& complete) {
   const Batch* batch = overlay_.batches.back().batch.get();
   const auto after = change.after();
   std::vector<CellRef> image;
-  if (base != nullptr) image = cells_of(*base);
+  if (base != nullptr && base->plan == change.plan) image = cells_of(*base);
   image.resize(after.size(), {batch, Cell{CellType::kUnchanged, {0, 0, 0}, 0, 0}});
+  if (base != nullptr && base->plan != change.plan) {
+    const std::vector<CellRef> cells = cells_of(*base);
+    const auto& names = base->plan->schema->columns;
+    for (std::size_t i = 0; i < image.size(); ++i) {
+      const auto same = [&](const ColumnSchema& column) {
+        return column.name == change.plan->schema->columns[i].name;
+      };
+      const auto at = static_cast<std::size_t>(std::ranges::find_if(names, same) - names.begin());
+      if (at < cells.size()) image[i] = cells[at];
+    }
+  }
   complete = true;
   for (std::size_t i = 0; i < after.size(); ++i) {
     if (!is_kept(after[i])) image[i] = {batch, after[i]};
@@ -404,7 +416,7 @@ Encoder::Taken Encoder::add_change(const Change& change, std::vector<Rejected>& 
   }
   const bool other_version = base.plan != change.plan;
   if (other_version && !replayed_) return Taken::kFlush;
-  const std::int32_t image = merged_image(change, other_version ? nullptr : &base, complete);
+  const std::int32_t image = merged_image(change, &base, complete);
   const bool whole = (base.action == Overlay::Action::kPut && !other_version) || complete;
   put(change.id, change, whole ? Overlay::Action::kPut : Overlay::Action::kPatch, image);
   return Taken::kYes;
@@ -425,8 +437,8 @@ Encoder::Taken Encoder::add_moved(const Change& change, std::vector<Rejected>& r
       return Taken::kYes;
     }
     if (!known && !replayed_) return Taken::kMove;
-    const bool use_base = at >= 0 && base.action != Overlay::Action::kDelete && !(other_version && replayed_);
-    if (use_base && other_version) return Taken::kFlush;
+    const bool use_base = at >= 0 && base.action != Overlay::Action::kDelete;
+    if (use_base && other_version && !replayed_) return Taken::kFlush;
     image = merged_image(change, use_base ? &base : nullptr, complete);
     if (!known && !complete) action = Overlay::Action::kPatch;
   } else if (!change.resolved.empty()) {

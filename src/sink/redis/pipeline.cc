@@ -130,7 +130,10 @@ Status Pipeline::take_replies() {
     MILLRACE_CHECK(!groups_.empty());
     Group& front = groups_.front();
     bool complete = false;
-    MILLRACE_TRY(take(front, reply, complete));
+    if (Status taken = take(front, reply, complete); !taken) {
+      refused_ = true;
+      return taken;
+    }
     if (!complete) continue;
     front.kind = Group::Kind::kNothing;
     finish_front();

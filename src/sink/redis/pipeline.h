@@ -54,6 +54,8 @@ class Pipeline {
   void push(Group group);
   /// Reads the replies that have come. An error ends the pipeline: nothing after it counts.
   [[nodiscard]] Status take_replies();
+  /// A group was refused. Those that were sent behind it may all the same have been applied.
+  [[nodiscard]] bool refused() const { return refused_; }
   /// What was settled since the last call: a position if it moved, and the rejects up to it. Rejects of what
   /// is not settled wait: Redis may turn out to have lost what they were held against.
   [[nodiscard]] std::optional<LogPosition> take_settled(std::vector<Rejected>& rejected);
@@ -84,6 +86,7 @@ class Pipeline {
   LogPosition written_;
   bool position_known_;
   bool position_lost_ = false;
+  bool refused_ = false;
 };
 
 }  // namespace millrace::redis

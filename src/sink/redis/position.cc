@@ -17,8 +17,7 @@ std::vector<std::string> position_command(const std::string& key, const std::str
   return {"HSET", key, "log", log_id, "position", position.text()};
 }
 
-Result<std::optional<LogPosition>> read_position(const Reply& reply, const std::string& key,
-                                                 std::string_view log_id) {
+Result<LogPosition> read_position(const Reply& reply, const std::string& key, std::string_view log_id) {
   const auto unreadable = [&key] {
     return stop_error("the position kept in Redis under " + key + " cannot be read",
                       "look at it with HGETALL; once it is removed, everything is written again");
@@ -26,12 +25,11 @@ Result<std::optional<LogPosition>> read_position(const Reply& reply, const std::
   if (!reply.is_array() || reply.elements.size() != 2) return unreadable();
   const Reply& log = reply.elements[0];
   const Reply& position = reply.elements[1];
-  if (log.kind == Reply::Kind::kNull && position.kind == Reply::Kind::kNull)
-    return std::optional(LogPosition());
-  if (log.text != log_id) return std::optional<LogPosition>();
+  if (log.kind == Reply::Kind::kNull && position.kind == Reply::Kind::kNull) return LogPosition();
+  if (log.text != log_id) return LogPosition();
   auto parsed = LogPosition::parse(position.text);
   if (!parsed) return unreadable();
-  return std::optional(std::move(*parsed));
+  return std::move(*parsed);
 }
 
 std::vector<std::string> columns_command(const std::string& key, const std::string& topic,

@@ -20,10 +20,10 @@ namespace millrace::redis {
 [[nodiscard]] std::vector<std::string> position_command(const std::string& key, const std::string& log_id,
                                                         const LogPosition& position);
 
-/// From the reply to `HMGET key log position`. Nothing: of another log. An empty position: there is none, so
-/// nothing of ours is in this server. A stop error when it cannot be read.
-[[nodiscard]] Result<std::optional<LogPosition>> read_position(const Reply& reply, const std::string& key,
-                                                               std::string_view log_id);
+/// From the reply to `HMGET key log position`. Empty: there is none, or one of another log, so nothing of
+/// ours is in this server. A stop error when it cannot be read.
+[[nodiscard]] Result<LogPosition> read_position(const Reply& reply, const std::string& key,
+                                                std::string_view log_id);
 
 /// In the same hash: the columns that the hashes of `topic` may have as fields, so that those of dropped ones
 /// are removed after a restart too.

@@ -106,7 +106,9 @@ inline constexpr std::string_view kLateReply = "MILLRACE_LATE";
 /// Adds an entry to a stream unless it is there. KEYS: the stream. ARGV: the id `<batch>-<row>`, the length
 /// to keep or 0, `resent` for a row that was parked before or nothing, then fields and values. Redis refuses
 /// an id that is not above the last one: it has been added before, as all ids of ours rise with the log.
-/// Numbers of batches stay far below 10^12, where the ids begin that Redis makes of the time.
+/// Numbers of batches stay far below 10^12, where the ids begin that Redis makes of the time. A stream that
+/// nothing was ever removed from, and that yet begins behind the row, was begun when Redis had just been
+/// emptied and that had not been noticed: it is begun anew, unless somebody reads it in a group by now.
 inline constexpr std::string_view kAddEvent = R"(local args = {}
 if ARGV[2] ~= '0' then args = {'MAXLEN', '~', ARGV[2]} end
 args[#args + 1] = ARGV[1]
@@ -116,12 +118,22 @@ if type(done) ~= 'table' or not done.err or not string.find(done.err, 'equal or 
 if ARGV[3] ~= '' and #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0 then
   return redis.error_reply('MILLRACE_LATE')
 end
-local info = redis.call('XINFO', 'STREAM', KEYS[1])
-for i = 1, #info, 2 do
-  if info[i] == 'last-generated-id' and tonumber(string.match(info[i + 1], '^%d+')) < 1000000000000 then
-    return ARGV[1]
-  end
+local function parts(id)
+  local a, b = string.match(id, '^(%d+)-(%d+)$')
+  return tonumber(a), tonumber(b)
 end
-return redis.error_reply('MILLRACE_FOREIGN'))";
+local info = {}
+local all = redis.call('XINFO', 'STREAM', KEYS[1])
+for i = 1, #all, 2 do info[all[i]] = all[i + 1] end
+if parts(info['last-generated-id']) >= 1000000000000 then return redis.error_reply('MILLRACE_FOREIGN') end
+local first = info['first-entry'] and info['first-entry'][1]
+if ARGV[3] ~= '' or not first or info['groups'] > 0 or info['entries-added'] ~= info['length'] then
+  return ARGV[1]
+end
+local a, b = parts(ARGV[1])
+local c, d = parts(first)
+if a > c or (a == c and b >= d) then return ARGV[1] end
+redis.call('DEL', KEYS[1])
+return redis.call('XADD', KEYS[1], unpack(args)))";
 
 }  // namespace millrace::redis

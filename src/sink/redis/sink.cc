@@ -75,10 +75,14 @@ class RedisSink final : public Sink {
   std::optional<OutputWatch> outputs_;
   std::optional<IndexWatch> watch_;
 
-  LogPosition applied_;              ///< of the target when it was opened: rows before it have been applied
-  LogPosition durable_;              ///< last position settled
-  LogPosition held_after_;           ///< where the reader stands after the rows held
-  std::size_t held_bytes_ = 0;       ///< of batches whose rows wait in the encoder
+  LogPosition applied_;         ///< of the target when it was opened: rows before it have been applied
+  LogPosition replay_until_;    ///< rows before it have been applied, or were sent when others were refused
+  LogPosition sent_;            ///< up to where rows were sent on this connection
+  LogPosition sure_;            ///< what was applied for certain when rows were refused
+  LogPosition doubtful_;        ///< up to where rows may have been applied then, in part
+  LogPosition durable_;         ///< last position settled
+  LogPosition held_after_;      ///< where the reader stands after the rows held
+  std::size_t held_bytes_ = 0;  ///< of batches whose rows wait in the encoder
   std::int64_t held_since_us_ = 0;   ///< when the last of them came
   std::int64_t position_at_us_ = 0;  ///< when it was last written or asked for
   bool forget_position_ = false;     ///< what Redis says is not so: it has lost what was there before
@@ -113,12 +117,15 @@ Result<std::optional<LogPosition>> RedisSink::open(TaskContext& context) {
   MILLRACE_TRY(refuse_other_log(*reply));
   MILLRACE_TRY(outputs_->prepare(*client_, *position == LogPosition()));
   MILLRACE_TRY(learn_columns());
-  applied_ = position->value_or(LogPosition());
+  applied_ = *position;
   durable_ = applied_;
+  sent_ = applied_;
+  if (!applied_.covers(sure_)) doubtful_ = {};  // it has other data by now
+  replay_until_ = furthest(applied_, doubtful_);
   const auto is_there = [](const Reply& field) { return field.kind != Reply::Kind::kNull; };
   pipeline_.emplace(*client_, applied_,
                     std::all_of(reply->elements.begin(), reply->elements.end(), is_there));
-  return position;
+  return std::optional(applied_);
 }
 
 /// The ids in streams are places in the log: those of another log say nothing of this one, and Redis would
@@ -204,7 +211,7 @@ LogPosition RedisSink::position_at(const ReadBatch& rows, std::uint32_t row) con
 
 Status RedisSink::write(const ReadBatch& rows) {
   if (!client_) return reconnect_error("the Redis sink is not open");
-  const StreamPosition applied = applied_.at(rows.stream);
+  const StreamPosition applied = replay_until_.at(rows.stream);
   std::uint32_t replay_end = rows.first_row;
   if (rows.sequence < applied.sequence) replay_end = rows.end_row;
   if (rows.sequence == applied.sequence) replay_end = std::clamp(applied.row, rows.first_row, rows.end_row);
@@ -215,11 +222,12 @@ Status RedisSink::write(const ReadBatch& rows) {
     held_bytes_ += rows.batch ? rows.batch->image_bytes() + 1 : 1;
     held_after_ = replay_end == rows.end_row ? rows.after : position_at(rows, replay_end);
     if (replay_end == rows.end_row) {
-      if (!rows.after.covers(applied_) && held_bytes_ < kMaxHeldBytes) return {};
-      return rows.after.covers(applied_) ? flush_held() : drop_held();
+      const bool whole = rows.after.covers(replay_until_);
+      if (!whole && held_bytes_ < kMaxHeldBytes) return {};
+      return whole ? flush_held() : drop_held();
     }
   }
-  MILLRACE_TRY(held_after_.covers(applied_) ? flush_held() : drop_held());
+  MILLRACE_TRY(held_after_.covers(replay_until_) ? flush_held() : drop_held());
   MILLRACE_TRY(add_rows(rows, replay_end, rows.end_row, false));
   return flush(rows.after, true);
 }
@@ -267,9 +275,11 @@ Status RedisSink::flush_held() {
 }
 
 /// Before the last row that was applied is reached: what is held is older than what Redis has, and would undo
-/// it. Rows that only Redis can reject are then not found again.
+/// it. Rows that only Redis can reject are then not found again. Where it is not sure that all was applied,
+/// it is written all the same.
 Status RedisSink::drop_held() {
   if (held_bytes_ == 0) return {};
+  if (!doubtful_.streams().empty()) return flush_held();
   std::size_t dropped = 0;
   for (const auto& lane : lanes_) dropped += lane->encoder().take().entries.size();
   context_->logger.warn(
@@ -288,6 +298,7 @@ LogPosition RedisSink::append_position(const LogPosition& position) {
 
 /// Sends what was overlaid in groups; the last one stands for everything before `after`.
 Status RedisSink::flush(const LogPosition& after, bool write_position) {
+  sent_ = furthest(sent_, after);
   send_columns();
   Group group;
   std::size_t start = client_->out().size();
@@ -505,6 +516,7 @@ Result<Settled> RedisSink::poll(std::int64_t until_us) {
     MILLRACE_TRY(pipeline_->take_replies());
     if (auto settled = pipeline_->take_settled(out.rejected)) {
       durable_ = std::move(*settled);
+      if (durable_.covers(doubtful_)) doubtful_ = {};
       break;
     }
     if (over) break;
@@ -560,6 +572,10 @@ void RedisSink::leave_position() {
 
 void RedisSink::close() {
   leave_position();
+  if (pipeline_ && pipeline_->refused()) {
+    doubtful_ = furthest(doubtful_, sent_);
+    sure_ = pipeline_->written();
+  }
   watch_.reset();
   outputs_.reset();
   pipeline_.reset();
