@@ -18,29 +18,6 @@ Error bad_template(const std::string& what) {
 
 bool may_begin_a_separator(char c) { return c != '%' && !(c >= '0' && c <= '9') && !(c >= 'A' && c <= 'F'); }
 
-/// Whether a column of type `type` may have the value `text`, by the characters it is written with.
-bool may_be_value(CellType type, std::string_view text) {
-  const auto made_of = [text](std::string_view characters) {
-    return !text.empty() && text.find_first_not_of(characters) == std::string_view::npos;
-  };
-  switch (type) {
-    case CellType::kBool:
-      return text == "true" || text == "false";
-    case CellType::kInt64:
-    case CellType::kUint64:
-      return made_of("0123456789-");
-    case CellType::kFloat64:
-    case CellType::kDecimal:
-      return made_of("0123456789+-.eENaInfity");  // NaN, Infinity
-    case CellType::kBits:
-      return text.find_first_not_of("01") == std::string_view::npos;
-    case CellType::kUuid:
-      return made_of("0123456789abcdef-");
-    default:
-      return true;
-  }
-}
-
 /// Whether each % begins an escape.
 bool is_escaped(std::string_view text) {
   for (std::size_t at = text.find('%'); at != std::string_view::npos; at = text.find('%', at + 3)) {

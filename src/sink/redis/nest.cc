@@ -1,7 +1,9 @@
 #include "sink/redis/nest.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "format/json_canonical.h"
 #include "format/json_writer.h"
 #include "sink/redis/document.h"
 
@@ -68,6 +70,7 @@ Result<NestPath> NestPath::parse(std::string_view text) {
 
 Result<RowNest> RowNest::make(const NestPath& path, std::string_view topic, const TableSchema& schema) {
   RowNest out;
+  out.plain_names_ = path.names_;
   for (const std::string& name : path.names_) out.names_.push_back(path_end(name));
   for (const ValueTemplate& one : path.between_) {
     auto between = RowText::make(one, "target.nest", topic, schema);
@@ -93,6 +96,40 @@ std::optional<std::string> RowNest::append(std::string& out, const RowCells& cel
   out += names_.back();
   out += kBetweenParts;
   return std::nullopt;
+}
+
+bool RowNest::is_reversible() const {
+  return std::ranges::all_of(between_, [](const RowText& one) { return one.is_reversible(); });
+}
+
+std::vector<RowNest::Found> RowNest::find(std::string_view document, const RowText& member) const {
+  std::vector<Found> out;
+  find_inside(0, document, {"$", {}}, member, out);
+  return out;
+}
+
+void RowNest::find_inside(std::size_t level, std::string_view object, const Found& at, const RowText& member,
+                          std::vector<Found>& out) const {
+  const auto members = json_members(object);
+  if (!members) return;
+  const auto own = members->find(plain_names_[level]);
+  if (own == members->end()) return;
+  const auto rows = json_members(own->second);
+  if (!rows) return;
+  const bool is_last = level + 1 == plain_names_.size();
+  for (const auto& [name, row] : *rows) {
+    const auto values = (is_last ? member : between_[level]).values_of(name);
+    if (!values) continue;
+    Found found = at;
+    found.values.insert(found.values.end(), values->begin(), values->end());
+    if (is_last) {
+      found.member += kBetweenParts + names_[level] + kBetweenParts + name;
+      out.push_back(std::move(found));
+    } else {
+      found.member += names_[level] + path_end(name);
+      find_inside(level + 1, row, found, member, out);
+    }
+  }
 }
 
 NestPlace nest_place(std::string_view member) {

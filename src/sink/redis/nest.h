@@ -50,8 +50,24 @@ class RowNest {
   [[nodiscard]] std::optional<std::string> append(std::string& out, const RowCells& cells) const;
   [[nodiscard]] std::span<const std::uint16_t> columns() const { return columns_; }
 
+  /// A row in a document.
+  struct Found {
+    std::string member;               ///< as of an overlay's entry
+    std::vector<std::string> values;  ///< of `columns()`, then of the member's own
+  };
+  /// The rows of this path in a document, whose own names `member` makes; those whose values cannot be told
+  /// are left out.
+  [[nodiscard]] std::vector<Found> find(std::string_view document, const RowText& member) const;
+  [[nodiscard]] bool is_reversible() const;
+
  private:
-  std::vector<std::string> names_;  // `["lines"]`
+  /// `object`: the document or row that the path's name at `level` lies in; `at`: its path and the values so
+  /// far.
+  void find_inside(std::size_t level, std::string_view object, const Found& at, const RowText& member,
+                   std::vector<Found>& out) const;
+
+  std::vector<std::string> plain_names_;  // `lines`
+  std::vector<std::string> names_;        // `["lines"]`
   std::vector<RowText> between_;
   std::vector<std::uint16_t> columns_;
 };

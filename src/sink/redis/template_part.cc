@@ -231,4 +231,26 @@ bool append_part(std::string& out, const TemplatePart& part, const Batch& batch,
   return true;
 }
 
+bool may_be_value(CellType type, std::string_view text) {
+  const auto made_of = [text](std::string_view characters) {
+    return !text.empty() && text.find_first_not_of(characters) == std::string_view::npos;
+  };
+  switch (type) {
+    case CellType::kBool:
+      return text == "true" || text == "false";
+    case CellType::kInt64:
+    case CellType::kUint64:
+      return made_of("0123456789-");
+    case CellType::kFloat64:
+    case CellType::kDecimal:
+      return made_of("0123456789+-.eENaInfity");  // NaN, Infinity
+    case CellType::kBits:
+      return text.find_first_not_of("01") == std::string_view::npos;
+    case CellType::kUuid:
+      return made_of("0123456789abcdef-");
+    default:
+      return true;
+  }
+}
+
 }  // namespace millrace::redis

@@ -45,4 +45,7 @@ struct TemplatePart {
 [[nodiscard]] bool append_part(std::string& out, const TemplatePart& part, const Batch& batch,
                                const Cell& cell);
 
+/// Whether a column of type `type` may have the value `text`, by the characters it is written with.
+[[nodiscard]] bool may_be_value(CellType type, std::string_view text);
+
 }  // namespace millrace::redis

@@ -106,5 +106,29 @@ TEST(TemplatePart, KeysMadeByFunctions) {
   EXPECT_TRUE(key->matches(out));
 }
 
+using Values = std::optional<std::vector<std::string>>;
+
+/// `id` is a number, `name` a text.
+Values values_of(std::string_view text, std::string_view made) {
+  auto schema = std::make_shared<TableSchema>(*kTable);
+  schema->columns[0].type = CellType::kInt64;
+  schema->columns[1].type = CellType::kText;
+  return RowText::make(*ValueTemplate::parse(text), "target.member", "shop.public.t", *schema)
+      ->values_of(made);
+}
+
+TEST(RowText, ValuesAreFoundAgainWhereTheyCanBeTold) {
+  EXPECT_EQ(values_of("{name}", "any:thing"), Values({"any:thing"}));
+  EXPECT_EQ(values_of("{id}:{name}", "7:a:b"), Values({"7", "a:b"}));
+  EXPECT_EQ(values_of("<{id}/{name}>", "<7/a>>"), Values({"7", "a>"}));
+  EXPECT_EQ(values_of("<{id}/{name}>", "<7/a"), std::nullopt);
+  EXPECT_EQ(values_of("{id}:{name}", "x:a"), std::nullopt) << "no number";
+  EXPECT_EQ(values_of("{id}:{name}", "7:"), std::nullopt) << "it may be NULL";
+  EXPECT_EQ(values_of("{name}:{id}", "a:7"), std::nullopt) << "a text may have the colon too";
+  EXPECT_EQ(values_of("{id}-{name}", "7-a"), std::nullopt) << "a number may have a minus";
+  EXPECT_EQ(values_of("{id}{name}", "7a"), std::nullopt);
+  EXPECT_EQ(values_of("{lower(name)}", "a"), std::nullopt);
+}
+
 }  // namespace
 }  // namespace millrace::redis

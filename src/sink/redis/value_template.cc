@@ -1,8 +1,10 @@
 #include "sink/redis/value_template.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace millrace::redis {
+
 Result<ValueTemplate> ValueTemplate::parse(std::string_view text) {
   auto parts = parse_template(text);
   if (!parts) return std::move(parts).error();
@@ -35,6 +37,7 @@ Result<RowText> RowText::make(const ValueTemplate& value_template, std::string_v
                             "name another column");
       }
       made.column = *column;
+      made.type = schema.columns[*column].type;
       out.columns_.push_back(*column);
     }
     out.parts_.push_back(std::move(made));
@@ -51,8 +54,9 @@ Result<RowText> RowText::of_key(std::string_view option, const TableSchema& sche
                         "set " + out.option_ + " to what tells its rows apart");
   }
   for (const std::uint16_t column : schema.key_columns) {
-    if (!out.parts_.empty()) out.parts_.push_back({{TemplatePart::Kind::kText, ":"}, 0});
-    out.parts_.push_back({{TemplatePart::Kind::kColumn, schema.columns[column].name}, column});
+    if (!out.parts_.empty()) out.parts_.push_back({{TemplatePart::Kind::kText, ":"}});
+    out.parts_.push_back(
+        {{TemplatePart::Kind::kColumn, schema.columns[column].name}, column, schema.columns[column].type});
     out.columns_.push_back(column);
   }
   return out;
@@ -74,6 +78,46 @@ std::optional<std::string> RowText::append(std::string& out, const RowCells& cel
            (sent ? " and holds an array with bad text" : " and was not sent with this change");
   }
   return std::nullopt;
+}
+
+bool RowText::is_reversible() const {
+  for (std::size_t i = 0; i < parts_.size(); ++i) {
+    const Part& part = parts_[i];
+    if (part.made_of.kind != TemplatePart::Kind::kColumn) continue;
+    if (!part.made_of.is_one_to_one()) return false;
+    const auto later =
+        std::ranges::find_if(parts_.begin() + static_cast<std::ptrdiff_t>(i) + 1, parts_.end(), is_column);
+    if (later == parts_.end()) continue;
+    // The text behind it must be one that no value can go on with.
+    const std::string& next = parts_[i + 1].made_of.text;
+    if (is_column(parts_[i + 1]) || next.empty() || may_be_value(part.type, "0" + next.substr(0, 1)))
+      return false;
+  }
+  return true;
+}
+
+std::optional<std::vector<std::string>> RowText::values_of(std::string_view text) const {
+  if (!is_reversible()) return std::nullopt;
+  std::vector<std::string> out;
+  std::size_t end = parts_.size();  // of those that are left; text at the end is behind the last value
+  for (; end > 0 && !is_column(parts_[end - 1]); --end) {
+    if (!text.ends_with(parts_[end - 1].made_of.text)) return std::nullopt;
+    text.remove_suffix(parts_[end - 1].made_of.text.size());
+  }
+  for (std::size_t i = 0; i < end; ++i) {
+    const Part& part = parts_[i];
+    if (!is_column(part)) {
+      if (!text.starts_with(part.made_of.text)) return std::nullopt;
+      text.remove_prefix(part.made_of.text.size());
+      continue;
+    }
+    const std::string_view value =
+        i + 1 == end ? text : text.substr(0, text.find(parts_[i + 1].made_of.text));
+    if (value.empty() || !may_be_value(part.type, value)) return std::nullopt;
+    out.emplace_back(value);
+    text.remove_prefix(value.size());
+  }
+  return text.empty() ? std::optional(std::move(out)) : std::nullopt;
 }
 
 }  // namespace millrace::redis

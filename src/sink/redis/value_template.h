@@ -41,11 +41,21 @@ class RowText {
 
   [[nodiscard]] std::span<const std::uint16_t> columns() const { return columns_; }
 
+  /// True when `values_of` can tell the values of every text that has no empty ones.
+  [[nodiscard]] bool is_reversible() const;
+  /// The values that make `text`, one a column of `columns()`, as plain text. Nothing when it is none of the
+  /// template's, when a value would be empty (it may be NULL), or when they cannot be told apart.
+  [[nodiscard]] std::optional<std::vector<std::string>> values_of(std::string_view text) const;
+
  private:
   struct Part {
     TemplatePart made_of;
     std::uint16_t column = 0;
+    CellType type = CellType::kText;
   };
+  [[nodiscard]] static bool is_column(const Part& part) {
+    return part.made_of.kind == TemplatePart::Kind::kColumn;
+  }
   std::string option_;
   std::string table_;
   std::vector<Part> parts_;
