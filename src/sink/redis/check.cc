@@ -9,7 +9,8 @@
 #include "format/time_text.h"
 #include "sink/redis/index_plan.h"
 #include "sink/redis/output_notes.h"
-#include "sink/redis/position.h"
+#include "sink/redis/position_store.h"
+#include "sink/redis/servers.h"
 #include "sink/redis/settings.h"
 
 namespace millrace::redis {
@@ -24,8 +25,12 @@ constexpr std::int64_t kBudgetUs = 10'000'000;
 /// The questions asked of one server, and what was found so far.
 class Checker {
  public:
-  Checker(const Settings& settings, Client& client, Clock& clock)
-      : settings_(settings), client_(client), clock_(clock), until_us_(clock.now_us() + kBudgetUs) {}
+  Checker(const Settings& settings, Servers& servers, std::size_t node, Clock& clock)
+      : settings_(settings),
+        servers_(servers),
+        node_(node),
+        clock_(clock),
+        until_us_(clock.now_us() + kBudgetUs) {}
 
   std::vector<Finding> run() {
     version();
@@ -33,7 +38,7 @@ class Checker {
     position();
     for (const Output& output : settings_.outputs) other_types(output);
     outputs();
-    indexes();
+    if (!servers_.is_cluster()) indexes();  // there are none
     eviction();
     persistence();
     return std::move(findings_);
@@ -41,6 +46,7 @@ class Checker {
 
  private:
   void add(Level level, std::string subject, std::string message, std::string fix = {}) {
+    if (servers_.is_cluster()) subject += " at " + servers_.name(node_);
     findings_.push_back({level, std::move(subject), std::move(message), std::move(fix)});
   }
 
@@ -48,7 +54,7 @@ class Checker {
   /// the client: after a call that failed there must be no other.
   std::optional<Reply> call(const std::vector<std::string>& command) {
     if (gone_ || clock_.now_us() > until_us_) return std::nullopt;
-    auto reply = client_.call(command);
+    auto reply = servers_.call(node_, command);
     if (!reply) {
       gone_ = true;
       findings_.push_back(finding_of("connection", reply.error()));
@@ -92,8 +98,9 @@ class Checker {
     } else {
       add(Level::kOk, "server version", "Redis " + version);
     }
-    if (server["redis_mode"] == "cluster") {
-      add(Level::kError, "server mode", "it is a cluster", "name a single Redis server in redis.uri");
+    if (server["redis_mode"] == "cluster" && !servers_.is_cluster()) {
+      add(Level::kError, "server mode", "it is a node of a cluster",
+          "name the cluster's nodes in redis.cluster.nodes");
     }
     auto replication = info("replication");
     if (replication["role"] == "slave") {
@@ -125,7 +132,7 @@ class Checker {
   }
 
   void position() {
-    const std::string key = position_key(settings_.connector);
+    const std::string key = PositionStore(servers_, settings_.connector, {}).key(node_);
     const auto type = ask({"TYPE", key});
     if (!type) return;
     if (type->text == "none" || type->text == "hash") {
@@ -169,12 +176,19 @@ class Checker {
 
   /// What will be noted when the sink begins.
   void outputs() {
-    const auto notes = ask({"HGETALL", notes_key(settings_.connector)});
-    const auto there = ask({"EXISTS", position_key(settings_.connector)});
-    if (!notes || !there) return;
+    const std::string key = notes_key(settings_.connector);
+    if (servers_.node_of(key) != node_) return;
+    const auto notes = ask({"HGETALL", key});
+    PositionStore store(servers_, settings_.connector, {});
+    bool fresh = true;
+    for (std::size_t i = 0; i < servers_.size(); ++i) {
+      const auto there = servers_.call(i, {"EXISTS", store.key(i)});
+      fresh = fresh && there && there->as_integer() == 0;
+    }
+    if (!notes) return;
     std::string now;
     append_timestamp(now, clock_.wall_us(), "Z", 0);
-    const OutputNotes next = next_notes(read_notes(*notes), settings_.outputs, there->as_integer() == 0, now);
+    const OutputNotes next = next_notes(read_notes(*notes), settings_.outputs, fresh, now);
     for (const std::string& sentence : note_sentences(next, settings_.connector))
       add(Level::kWarning, "outputs", sentence);
   }
@@ -244,12 +258,26 @@ class Checker {
   }
 
   const Settings& settings_;
-  Client& client_;
+  Servers& servers_;
+  std::size_t node_;
   Clock& clock_;
   std::int64_t until_us_;
   bool gone_ = false;
   std::vector<Finding> findings_;
 };
+
+/// Where it is connected to; of a cluster each node with its slots, which are all there are.
+std::vector<Finding> connected(const Servers& servers) {
+  if (!servers.is_cluster()) return {{Level::kOk, "connection", "Redis at " + servers.name(0), {}}};
+  std::vector<Finding> out = {{Level::kOk,
+                               "connection",
+                               "a Redis Cluster, all slots served by " + std::to_string(servers.size()) +
+                                   (servers.size() == 1 ? " master" : " masters"),
+                               {}}};
+  for (const SlotMap::Node& node : servers.map().nodes)
+    out.push_back({Level::kOk, "node " + node.at.text(), "slots " + ranges_text(node.slots), {}});
+  return out;
+}
 
 }  // namespace
 
@@ -259,11 +287,14 @@ std::vector<Finding> check(const ConnectorConfig& config) {
   settings->client.connect_timeout_ms = std::min<std::int64_t>(settings->client.connect_timeout_ms, 5'000);
   settings->client.reply_timeout_ms = std::min<std::int64_t>(settings->client.reply_timeout_ms, 5'000);
   SystemClock clock;
-  auto client = Client::connect(settings->client, clock, {});
-  if (!client) return {finding_of("connection", client.error())};
-  std::vector<Finding> findings = {{Level::kOk, "connection", "Redis at " + settings->client.uri.text(), {}}};
-  std::vector<Finding> more = Checker(*settings, **client, clock).run();
-  findings.insert(findings.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+  auto servers = Servers::connect(settings->client, clock, {});
+  if (!servers) return {finding_of("connection", servers.error())};
+  std::vector<Finding> findings = connected(**servers);
+  for (std::size_t i = 0; i < (*servers)->size(); ++i) {
+    std::vector<Finding> more = Checker(*settings, **servers, i, clock).run();
+    findings.insert(findings.end(), std::make_move_iterator(more.begin()),
+                    std::make_move_iterator(more.end()));
+  }
   return findings;
 }
 

@@ -85,9 +85,16 @@ Error reply_error(std::string_view what, std::string_view error) {
     return with(Next::kStop, "the user may not do that (NOPERM)",
                 "grant it, for example ACL SETUSER name +@all ~*, or the commands and keys named");
   }
-  if (code == "MOVED" || code == "ASK" || code == "CROSSSLOT" || code == "CLUSTERDOWN") {
-    return with(next_of_error(error), "it is a cluster",
-                "a cluster is not supported: name a single Redis server");
+  if (code == "MOVED" || code == "ASK" || code == "CROSSSLOT") {
+    return with(Next::kStop, "it is a cluster", "name its nodes in redis.cluster.nodes");
+  }
+  if (code == "CLUSTERDOWN") {
+    return with(Next::kRetry, "the cluster does not serve all its slots (CLUSTERDOWN)",
+                "see CLUSTER NODES; a failover may be under way");
+  }
+  if (code == "TRYAGAIN") {
+    return with(Next::kRetry, "keys that belong together are at two nodes while their slot moves (TRYAGAIN)",
+                "it goes on when the slot has moved");
   }
   if (starts_with(error, "ERR unknown command")) {
     return with(Next::kStop, "it does not know the command",
@@ -95,6 +102,14 @@ Error reply_error(std::string_view what, std::string_view error) {
   }
   if (next_of_error(error) == Next::kRetry) return with(Next::kRetry, std::string(code), "");
   return with(Next::kStop, "error " + std::string(code), "look at the server's log");
+}
+
+Status check_replicas(const Reply& reply, std::int64_t wanted) {
+  if (reply.is_error()) return reply_error("WAIT", reply.text);
+  if (reply.as_integer() >= wanted) return {};
+  return retry_error("a write has reached " + reply.as_text() + " replicas of the " + std::to_string(wanted) +
+                         " it is to reach",
+                     "see INFO replication; redis.wait.replicas says how many");
 }
 
 Client::Client(const ClientOptions& options, Clock& clock, std::stop_token stop)
@@ -187,24 +202,45 @@ Status Client::receive(bool& came) {
   }
 }
 
+Status Client::check_silence(std::int64_t now_us) const {
+  if (idle() || now_us - last_moved_us_ <= reply_timeout_us_) return {};
+  return gone("no answer for " + std::to_string((now_us - last_moved_us_) / 1000) + " ms");
+}
+
 Status Client::exchange(std::int64_t until_us, bool wait_idle) {
-  const std::int64_t stop_at_us = clock_.now_us() + kStepUs / 2;
+  Client* const self = this;
+  std::size_t failed = 0;
+  return exchange({&self, 1}, until_us, wait_idle, failed);
+}
+
+Status Client::exchange(std::span<Client* const> clients, std::int64_t until_us, bool wait_idle,
+                        std::size_t& failed) {
+  Client& first = *clients.front();
+  const std::int64_t stop_at_us = first.clock_.now_us() + kStepUs / 2;
+  std::vector<pollfd> entries(clients.size());
   for (;;) {
-    MILLRACE_TRY(send());
     bool came = false;
-    MILLRACE_TRY(receive(came));
-    const std::int64_t now_us = clock_.now_us();
-    const bool idle = unsent_bytes() == 0 && missing_ == 0;
-    if (came || (idle && !wait_idle)) return {};
-    if (!idle && now_us - last_moved_us_ > reply_timeout_us_) {
-      return gone("no answer for " + std::to_string((now_us - last_moved_us_) / 1000) + " ms");
+    bool all_idle = true;
+    for (failed = 0; failed < clients.size(); ++failed) {
+      Client& client = *clients[failed];
+      MILLRACE_TRY(client.send());
+      MILLRACE_TRY(client.receive(came));
+      all_idle = all_idle && client.idle();
     }
+    const std::int64_t now_us = first.clock_.now_us();
+    if (came || (all_idle && !wait_idle)) return {};
+    for (failed = 0; failed < clients.size(); ++failed) MILLRACE_TRY(clients[failed]->check_silence(now_us));
     if (now_us >= until_us) return {};
-    if (stop_.stop_requested() && now_us >= stop_at_us) return {};
+    if (first.stop_.stop_requested() && now_us >= stop_at_us) return {};
+    for (std::size_t i = 0; i < clients.size(); ++i) {
+      const int events = POLLIN | (clients[i]->unsent_bytes() > 0 ? POLLOUT : 0);
+      entries[i] = {clients[i]->stream_->descriptor(), static_cast<short>(events), 0};
+    }
     const std::int64_t wait_us = std::min(until_us - now_us, kStepUs);
-    pollfd entry{stream_->descriptor(), static_cast<short>(POLLIN | (unsent_bytes() > 0 ? POLLOUT : 0)), 0};
     const timespec wait{wait_us / 1'000'000, (wait_us % 1'000'000) * 1000};
-    if (::ppoll(&entry, 1, &wait, nullptr) < 0 && errno != EINTR) return gone("poll failed");
+    failed = 0;
+    if (::ppoll(entries.data(), entries.size(), &wait, nullptr) < 0 && errno != EINTR)
+      return first.gone("poll failed");
   }
 }
 
@@ -219,8 +255,14 @@ Result<bool> Client::next(Reply& reply) {
 }
 
 Result<Reply> Client::call(const std::vector<std::string>& arguments) {
+  std::string command;
+  append_command(command, arguments);
+  return call_wire(command);
+}
+
+Result<Reply> Client::call_wire(std::string_view command) {
   MILLRACE_CHECK(missing_ == 0);
-  append_command(out_, arguments);
+  out_ += command;
   expect(1);
   last_moved_us_ = clock_.now_us();
   Reply reply;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -24,10 +25,11 @@ struct SentinelOptions {
 };
 
 struct ClientOptions {
-  Uri uri;  ///< with sentinels: login, database and TLS only
+  Uri uri;  ///< with sentinels, or of a cluster: login, database and TLS only
   SentinelOptions sentinel;
-  std::string ca_file;    ///< TLS: certificates to trust; empty: the system's
-  std::string cert_file;  ///< TLS: our own certificate and its key, both or none
+  std::vector<Uri> cluster;  ///< host and port of nodes that know a cluster; none: it is no cluster
+  std::string ca_file;       ///< TLS: certificates to trust; empty: the system's
+  std::string cert_file;     ///< TLS: our own certificate and its key, both or none
   std::string key_file;
   bool verify = true;  ///< TLS: the server's certificate must be good and name the host
   std::int64_t connect_timeout_ms = 5'000;
@@ -59,6 +61,10 @@ class Client {
   /// reply missing. Waits in steps of at most 100 ms, after each of which it returns when a stop has been
   /// asked for. A reconnect error when the connection is gone or has been silent too long.
   [[nodiscard]] Status exchange(std::int64_t until_us, bool wait_idle = false);
+  /// The same for several connections of one thread and clock, of which there is one at least: returns once
+  /// bytes have come on any of them; idle are all or none. `failed`: the one that the error is of.
+  [[nodiscard]] static Status exchange(std::span<Client* const> clients, std::int64_t until_us,
+                                       bool wait_idle, std::size_t& failed);
   /// Sends what the socket takes now. Does not wait and does not read.
   [[nodiscard]] Status send();
   /// The next whole reply that has come, or false.
@@ -66,12 +72,16 @@ class Client {
 
   /// One command and its reply; no other replies may be missing. An error reply is a value here.
   [[nodiscard]] Result<Reply> call(const std::vector<std::string>& arguments);
+  /// The same of a command as on the wire.
+  [[nodiscard]] Result<Reply> call_wire(std::string_view command);
 
  private:
   Client(const ClientOptions& options, Clock& clock, std::stop_token stop);
   Status open(const ClientOptions& options);
   Status log_in(const Uri& uri);
   Status receive(bool& came);
+  [[nodiscard]] bool idle() const { return unsent_bytes() == 0 && missing_ == 0; }
+  Status check_silence(std::int64_t now_us) const;
   Error gone(const std::string& why) const;
 
   std::unique_ptr<Stream> stream_;
@@ -94,6 +104,9 @@ class Client {
 /// wrong login or a missing right a stop; the rest is a stop that names the command `what`. Never holds cell
 /// values.
 [[nodiscard]] Error reply_error(std::string_view what, std::string_view error);
+
+/// A retry error unless the reply to WAIT says that `wanted` replicas have what was written.
+[[nodiscard]] Status check_replicas(const Reply& reply, std::int64_t wanted);
 
 /// Next for an error reply by its code (`OOM`, `NOPERM`, ...); kReject when the code says nothing about the
 /// server.

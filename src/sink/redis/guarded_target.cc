@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "sink/redis/guard_script.h"
 #include "sink/redis/resp.h"
+#include "sink/redis/slot.h"
 #include "sink/redis/target_writer.h"
 
 namespace millrace::redis {
@@ -41,8 +42,11 @@ std::string version_of(const Item& item, std::int64_t epoch) {
 /// the key was written with last.
 class GuardedWriter final : public TargetWriter {
  public:
-  GuardedWriter(std::unique_ptr<TargetWriter> inner, const Guard& guard)
-      : inner_(std::move(inner)), guard_(guard), script_(guard_script(*inner_)) {
+  GuardedWriter(std::unique_ptr<TargetWriter> inner, const Target& target)
+      : inner_(std::move(inner)),
+        guard_(*target.guard),
+        in_cluster_(target.in_cluster),
+        script_(guard_script(*inner_)) {
     // Commands that call a script by name are told by these.
     std::vector<std::string> numbers;
     for (std::size_t i = 0; i < inner_->scripts().size(); ++i) numbers.push_back(std::to_string(i + 1));
@@ -76,8 +80,11 @@ class GuardedWriter final : public TargetWriter {
   }
 
  private:
-  static std::string version_key(std::string_view key) {
-    return std::string(kVersionPrefix) + "{" + std::string(key) + "}";
+  /// In a cluster in the key's slot, whatever braces the key has.
+  [[nodiscard]] std::string version_key(std::string_view key) const {
+    const std::string prefix(kVersionPrefix);
+    return in_cluster_ ? prefix + "{" + std::string(slot_tag(slot_of(key))) + "}" + std::string(key)
+                       : prefix + "{" + std::string(key) + "}";
   }
 
   /// Number of words, number of the script or 0, words.
@@ -91,14 +98,15 @@ class GuardedWriter final : public TargetWriter {
 
   std::unique_ptr<TargetWriter> inner_;
   Guard guard_;
+  bool in_cluster_;
   std::string script_;
   ReplyParser parser_;
 };
 
 }  // namespace
 
-std::unique_ptr<TargetWriter> make_guarded_writer(std::unique_ptr<TargetWriter> inner, const Guard& guard) {
-  return std::make_unique<GuardedWriter>(std::move(inner), guard);
+std::unique_ptr<TargetWriter> make_guarded_writer(std::unique_ptr<TargetWriter> inner, const Target& target) {
+  return std::make_unique<GuardedWriter>(std::move(inner), target);
 }
 
 }  // namespace millrace::redis

@@ -23,8 +23,7 @@ std::string lua_escaped(std::string_view text) {
 /// Documents with rows of other tables in them, and such rows.
 class NestWriter final : public TargetWriter {
  public:
-  explicit NestWriter(const Target& target)
-      : waiting_prefix_(target.waiting_prefix), inside_(nest_tree_json(target.inside)) {
+  explicit NestWriter(const Target& target) : target_(target), inside_(nest_tree_json(target.inside)) {
     if (!target.nest) return;
     std::string field = "^%$";
     objects_ = "$";
@@ -60,7 +59,7 @@ class NestWriter final : public TargetWriter {
     if (objects_.empty()) {  // each document by itself: what lies in it waits for the next of its kind
       for (const std::string& key : keys) {
         commands.push_back(
-            {"EVALSHA", script(0), "2", key, waiting_prefix_ + key, "remove", "", "", "", "", inside_});
+            {"EVALSHA", script(0), "2", key, target_.waiting_key(key), "remove", "", "", "", "", inside_});
       }
       return commands;
     }
@@ -68,7 +67,7 @@ class NestWriter final : public TargetWriter {
     command = {"EVALSHA", script(1), std::to_string(2 * keys.size())};
     for (const std::string& key : keys) {
       command.push_back(key);
-      command.push_back(waiting_prefix_ + key);
+      command.push_back(target_.waiting_key(key));
     }
     command.push_back(objects_);
     command.push_back(waiting_fields_);
@@ -77,7 +76,7 @@ class NestWriter final : public TargetWriter {
 
   /// Rows may wait where there is no document.
   [[nodiscard]] std::string_view waiting_prefix() const override {
-    return objects_.empty() ? std::string_view() : waiting_prefix_;
+    return objects_.empty() ? std::string_view() : target_.waiting_prefix;
   }
 
  private:
@@ -89,14 +88,14 @@ class NestWriter final : public TargetWriter {
     append_argument(out, script(0));
     append_argument(out, "2");
     append_argument(out, item.key);
-    append_argument(out, waiting_prefix_ + std::string(item.key));
+    append_argument(out, target_.waiting_key(item.key));
     for (const std::string_view argument :
          {what, place.parent, place.part, place.name, document, std::string_view(inside_)})
       append_argument(out, argument);
     for (const std::string_view path : kept) append_argument(out, path);
   }
 
-  std::string waiting_prefix_;
+  Target target_;
   std::string inside_;
   std::string objects_;         // of rows that nest: `$["lines"].*["allocations"]`
   std::string waiting_fields_;  // Lua pattern of their fields in the hashes of those that wait

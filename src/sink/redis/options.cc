@@ -77,13 +77,24 @@ std::vector<OptionSpec> replica_options() {
        .type = kSecret,
        .group = "Replicas",
        .doc = "Password to log in with at the sentinels."},
+      {.name = "redis.cluster.nodes",
+       .type = kList,
+       .group = "Replicas",
+       .doc =
+           "Nodes of a Redis Cluster, `host:port` each, 6379 by default: several, as any of them may be away "
+           "when the others are asked for; `redis.uri` then gives login and TLS only. Rows go to the masters "
+           "that serve their keys' slots, and the position is kept on each of them. Braces in a key make a "
+           "hash tag: `order:{{{user_id}}}:{id}` keeps a user's orders in one slot. Not with indexes or "
+           "sentinels."},
       {.name = "redis.wait.replicas",
        .type = kInteger,
        .default_value = "0",
        .group = "Replicas",
        .doc =
            "Replicas that must have received a write before it counts as done (WAIT). With fewer, the sink "
-           "waits and says so. A failover to one of them then loses nothing that was settled.",
+           "waits and says so; in a cluster those of each master. A failover to one of them then loses "
+           "nothing "
+           "that was settled.",
        .minimum = 0,
        .maximum = 100},
       {.name = "redis.wait.timeout.ms",

@@ -163,9 +163,9 @@ std::string form_difference(std::string_view a, std::string_view b) {
   return out;
 }
 
-Status OutputWatch::prepare(Client& client, bool fresh) {
+Status OutputWatch::prepare(Servers& servers, bool fresh) {
   const std::string key = notes_key(context_.connector);
-  const auto reply = client.call({"HGETALL", key});
+  const auto reply = servers.call_key(key, {"HGETALL", key});
   if (!reply) return reply.error();
   if (reply->is_error()) return reply_error("to show " + key, reply->text);
   const OutputNotes now = read_notes(*reply);
@@ -173,7 +173,7 @@ Status OutputWatch::prepare(Client& client, bool fresh) {
   append_timestamp(time, context_.clock.wall_us(), "Z", 0);
   OutputNotes next = next_notes(now, outputs_, fresh, time);
   for (const auto& command : note_commands(key, now, next)) {
-    const auto done = client.call(command);
+    const auto done = servers.call_key(key, command);
     if (!done) return done.error();
     if (done->is_error()) return reply_error("to write " + key, done->text);
     MILLRACE_TRY(context_.failpoints.pass("redis.outputs_noted"));
@@ -188,23 +188,23 @@ void OutputWatch::take(OutputNotes notes) {
   warnings_ = note_sentences(notes_, context_.connector);
 }
 
-void OutputWatch::step_if_due(Client& client, Pipeline& pipeline) {
+void OutputWatch::step_if_due(Servers& servers, Flow& flow) {
   const std::int64_t now_us = context_.clock.now_us();
   if (warnings_.empty() || asked_ || now_us < next_us_) return;
   next_us_ = now_us + poll_ms_ * 1000;
   asked_ = true;
-  const std::size_t start = client.out().size();
-  append_command(client.out(), {"HGETALL", notes_key(context_.connector)});
-  client.expect(1);
+  const std::string key = notes_key(context_.connector);
+  const std::size_t node = servers.node_of(key);
+  const std::size_t start = flow.out(node).size();
+  append_command(flow.out(node), {"HGETALL", key});
   Group group;
   group.kind = Group::Kind::kCommand;
-  group.bytes = client.out().size() - start;
   group.on_reply = [this](const Reply& reply) {
     asked_ = false;
     if (!reply.is_error()) take(read_notes(reply));
     return Status();
   };
-  pipeline.push(std::move(group));
+  flow.push(node, std::move(group), start, 1);
 }
 
 }  // namespace millrace::redis

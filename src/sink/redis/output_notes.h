@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "connect/task_context.h"
-#include "sink/redis/client.h"
+#include "sink/redis/flow.h"
 #include "sink/redis/output_settings.h"
-#include "sink/redis/pipeline.h"
+#include "sink/redis/servers.h"
 
 namespace millrace::redis {
 
@@ -50,9 +50,9 @@ class OutputWatch {
       : outputs_(outputs), poll_ms_(poll_ms), context_(context) {}
 
   /// With nothing in flight.
-  [[nodiscard]] Status prepare(Client& client, bool fresh);
+  [[nodiscard]] Status prepare(Servers& servers, bool fresh);
   /// When it is time and there is something to wait for, asks for the notes again.
-  void step_if_due(Client& client, Pipeline& pipeline);
+  void step_if_due(Servers& servers, Flow& flow);
   [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
   /// Rows of the output are not all in their form yet.
   [[nodiscard]] bool is_behind(const std::string& output) const { return notes_.behind.contains(output); }

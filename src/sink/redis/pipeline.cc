@@ -43,12 +43,7 @@ void Pipeline::finish_front() {
     bytes_ -= front.bytes;
     waiting_.insert(waiting_.end(), std::make_move_iterator(front.rejected.begin()),
                     std::make_move_iterator(front.rejected.end()));
-    if (front.after) {
-      settled_ = std::move(front.after);
-      rejected_.insert(rejected_.end(), std::make_move_iterator(waiting_.begin()),
-                       std::make_move_iterator(waiting_.end()));
-      waiting_.clear();
-    }
+    if (front.after) done_.push_back({std::move(*front.after), std::exchange(waiting_, {})});
     groups_.pop_front();
   }
 }
@@ -68,9 +63,12 @@ Status Pipeline::take_position(const Group& group, const Reply& added) {
   return {};
 }
 
-/// An error of command `command` in EXEC: of the server, or a reject of its entry's rows.
+/// An error of command `command` of a write: of the server, or a reject of its entry's rows.
 Status Pipeline::take_error(Group& group, std::size_t command, const std::string& error) {
   if (next_of_error(error) != Next::kReject) return reply_error("a write", error);
+  if (error.find(kGapReply) != std::string::npos) {
+    return retry_error("entries of a stream were refused before others behind them; they are sent again");
+  }
   if (command == group.entries.size()) {
     return stop_error(
         "the position cannot be written: its key in Redis is of another type",
@@ -82,6 +80,7 @@ Status Pipeline::take_error(Group& group, std::size_t command, const std::string
   }
   if (position_known_ && error.find(kLostReply) != std::string::npos) return lose_position();
   const std::uint32_t entry = group.entries[command];
+  if (std::exchange(group.last_rejected, entry) == entry) return {};  // another command of it was refused too
   group.overlay->reject(group.overlay->entries[entry], reject_sentence(error), group.rejected);
   return {};
 }
@@ -94,22 +93,29 @@ Status Pipeline::take_exec(Group& group, const Reply& reply) {
   if (!reply.is_array() || reply.elements.size() != group.queued()) {
     return reconnect_error("Redis answered EXEC with something else than its replies");
   }
-  std::uint32_t last_rejected = UINT32_MAX;
   for (std::size_t i = 0; i < reply.elements.size(); ++i) {
-    const Reply& element = reply.elements[i];
-    if (!element.is_error()) continue;
-    const bool again = i < group.entries.size() && group.entries[i] == last_rejected;
-    if (again && next_of_error(element.text) == Next::kReject) continue;
-    MILLRACE_TRY(take_error(group, i, element.text));
-    last_rejected = group.entries[i];
+    if (reply.elements[i].is_error()) MILLRACE_TRY(take_error(group, i, reply.elements[i].text));
   }
   if (!group.position) return {};
   const Reply& answer = group.position_in_script ? reply.elements.front() : reply.elements.back();
   return answer.is_error() ? Status() : take_position(group, answer);
 }
 
+Status Pipeline::take_plain(Group& group, const Reply& reply, bool& complete) {
+  const std::size_t command = group.replies++;
+  complete = group.replies == group.entries.size();
+  return reply.is_error() ? take_error(group, command, reply.text) : Status();
+}
+
+/// In a cluster: from where the slot is by now.
+Result<Reply> Pipeline::really(const Group& group, Reply reply) {
+  if (!follow_ || !reply.is_error()) return reply;
+  return follow_(std::move(reply), nth_command(group.commands, group.replies));
+}
+
 Status Pipeline::take(Group& group, const Reply& reply, bool& complete) {
   complete = true;
+  if (group.kind == Group::Kind::kPlain) return take_plain(group, reply, complete);
   if (group.kind == Group::Kind::kCommand) {
     if (!group.position) return group.on_reply(reply);
     return reply.is_error() ? Status(reply_error("the position", reply.text)) : take_position(group, reply);
@@ -129,8 +135,10 @@ Status Pipeline::take_replies() {
     if (!*found) return {};
     MILLRACE_CHECK(!groups_.empty());
     Group& front = groups_.front();
+    auto answer = really(front, std::move(reply));
+    if (!answer) return std::move(answer).error();
     bool complete = false;
-    if (Status taken = take(front, reply, complete); !taken) {
+    if (Status taken = take(front, *answer, complete); !taken) {
       refused_ = true;
       return taken;
     }
@@ -138,13 +146,6 @@ Status Pipeline::take_replies() {
     front.kind = Group::Kind::kNothing;
     finish_front();
   }
-}
-
-std::optional<LogPosition> Pipeline::take_settled(std::vector<Rejected>& rejected) {
-  rejected.insert(rejected.end(), std::make_move_iterator(rejected_.begin()),
-                  std::make_move_iterator(rejected_.end()));
-  rejected_.clear();
-  return std::exchange(settled_, std::nullopt);
 }
 
 }  // namespace millrace::redis

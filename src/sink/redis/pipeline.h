@@ -18,26 +18,29 @@ namespace millrace::redis {
 struct Group {
   enum class Kind : std::uint8_t {
     kWrites,   ///< MULTI, commands, EXEC
+    kPlain,    ///< commands one by one: those of a cluster, whose keys are in slots of their own
     kCommand,  ///< a command whose reply goes to `on_reply`
     kNothing,  ///< no command: rows that needed none, or all rejected
   };
   Kind kind = Kind::kNothing;
   std::shared_ptr<const Overlay> overlay;
-  std::vector<std::uint32_t> entries;   ///< of each command in MULTI, the entry it belongs to
+  std::vector<std::uint32_t> entries;   ///< of each command of a write, the entry it belongs to
   std::optional<LogPosition> position;  ///< written by the last command in MULTI, or by the only one
   bool position_in_script = false;      ///< the first command writes it and answers for it
   std::size_t bytes = 0;
   std::optional<LogPosition> after;  ///< where the reader stands once this group is in
   std::vector<Rejected> rejected;
   std::function<Status(const Reply&)> on_reply;
+  std::string commands;  ///< of a cluster: as sent, for a node that a slot is moving to
 
   /// Commands between MULTI and EXEC.
   [[nodiscard]] std::size_t queued() const {
     return entries.size() + (position && !position_in_script ? 1 : 0);
   }
 
-  std::size_t replies = 0;  ///< seen so far
-  std::string refused;      ///< first error in place of QUEUED
+  std::size_t replies = 0;                   ///< seen so far
+  std::string refused;                       ///< first error in place of QUEUED
+  std::uint32_t last_rejected = UINT32_MAX;  ///< entry
 };
 
 /// The sentence for the rows of a command that Redis refused. Never holds values.
@@ -46,9 +49,16 @@ struct Group {
 /// Groups in flight, in order, and what their replies settle. One thread; the client outlives it.
 class Pipeline {
  public:
-  /// `written`: the position that Redis has; `known`: it has one.
-  Pipeline(Client& client, LogPosition written, bool known)
-      : client_(client), written_(std::move(written)), position_known_(known) {}
+  /// What a reply to a command (as on the wire) really is; see Servers::follow.
+  using Follow = std::function<Result<Reply>(Reply reply, std::string_view command)>;
+  struct Done {
+    LogPosition after;
+    std::vector<Rejected> rejected;
+  };
+
+  /// `written`: the position that Redis has; `known`: it has one. `follow`: of a cluster.
+  Pipeline(Client& client, LogPosition written, bool known, Follow follow = {})
+      : client_(client), written_(std::move(written)), position_known_(known), follow_(std::move(follow)) {}
 
   /// `group`'s commands are already in client.out().
   void push(Group group);
@@ -56,9 +66,9 @@ class Pipeline {
   [[nodiscard]] Status take_replies();
   /// A group was refused. Those that were sent behind it may all the same have been applied.
   [[nodiscard]] bool refused() const { return refused_; }
-  /// What was settled since the last call: a position if it moved, and the rejects up to it. Rejects of what
-  /// is not settled wait: Redis may turn out to have lost what they were held against.
-  [[nodiscard]] std::optional<LogPosition> take_settled(std::vector<Rejected>& rejected);
+  /// What is settled: the position behind each group that names one, with the rejects up to it. Rejects of
+  /// what is not settled wait: Redis may turn out to have lost what they were held against.
+  [[nodiscard]] std::deque<Done>& done() { return done_; }
 
   [[nodiscard]] bool idle() const { return groups_.empty(); }
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
@@ -73,6 +83,8 @@ class Pipeline {
  private:
   Status take(Group& group, const Reply& reply, bool& complete);
   Status take_exec(Group& group, const Reply& reply);
+  Status take_plain(Group& group, const Reply& reply, bool& complete);
+  Result<Reply> really(const Group& group, Reply reply);
   Status take_error(Group& group, std::size_t command, const std::string& error);
   Status take_position(const Group& group, const Reply& added);
   void finish_front();
@@ -80,13 +92,13 @@ class Pipeline {
   Client& client_;
   std::deque<Group> groups_;
   std::size_t bytes_ = 0;
-  std::optional<LogPosition> settled_;
+  std::deque<Done> done_;
   std::vector<Rejected> waiting_;  ///< of groups behind the last one settled
-  std::vector<Rejected> rejected_;
   LogPosition written_;
   bool position_known_;
   bool position_lost_ = false;
   bool refused_ = false;
+  Follow follow_;
 };
 
 }  // namespace millrace::redis

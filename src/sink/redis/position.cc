@@ -22,12 +22,11 @@ Result<LogPosition> read_position(const Reply& reply, const std::string& key, st
     return stop_error("the position kept in Redis under " + key + " cannot be read",
                       "look at it with HGETALL; once it is removed, everything is written again");
   };
-  if (!reply.is_array() || reply.elements.size() != 2) return unreadable();
-  const Reply& log = reply.elements[0];
-  const Reply& position = reply.elements[1];
-  if (log.kind == Reply::Kind::kNull && position.kind == Reply::Kind::kNull) return LogPosition();
-  if (log.text != log_id) return LogPosition();
-  auto parsed = LogPosition::parse(position.text);
+  if (!reply.is_array()) return unreadable();
+  const Reply* log = reply.find("log");
+  const Reply* position = reply.find("position");
+  if (log == nullptr || log->text != log_id) return LogPosition();
+  auto parsed = LogPosition::parse(position == nullptr ? std::string_view("-") : position->text);
   if (!parsed) return unreadable();
   return std::move(*parsed);
 }
@@ -64,6 +63,17 @@ LogPosition furthest(const LogPosition& a, const LogPosition& b) {
   LogPosition out = a;
   for (const StreamPosition& other : b.streams()) {
     if (out.at(other.stream) < other) out.set(other);
+  }
+  return out;
+}
+
+/// A stream that one of them does not name has not been read at all.
+LogPosition least(const LogPosition& a, const LogPosition& b) {
+  LogPosition out;
+  for (const StreamPosition& one : a.streams()) {
+    const StreamPosition other = b.at(one.stream);
+    if (other.sequence == 0 && other.row == 0) continue;
+    out.set(std::min(one, other));
   }
   return out;
 }

@@ -20,8 +20,8 @@ namespace millrace::redis {
 [[nodiscard]] std::vector<std::string> position_command(const std::string& key, const std::string& log_id,
                                                         const LogPosition& position);
 
-/// From the reply to `HMGET key log position`. Empty: there is none, or one of another log, so nothing of
-/// ours is in this server. A stop error when it cannot be read.
+/// From the reply to HGETALL of the hash. Empty: there is none, or one of another log, so nothing of ours is
+/// in this server. A stop error when it cannot be read.
 [[nodiscard]] Result<LogPosition> read_position(const Reply& reply, const std::string& key,
                                                 std::string_view log_id);
 
@@ -36,7 +36,8 @@ struct TopicColumns {
 /// From the reply to HGETALL of the hash.
 [[nodiscard]] std::vector<TopicColumns> read_columns(const Reply& reply);
 
-/// The further one of two positions in each stream.
+/// The further one of two positions in each stream, and the one less far.
 [[nodiscard]] LogPosition furthest(const LogPosition& a, const LogPosition& b);
+[[nodiscard]] LogPosition least(const LogPosition& a, const LogPosition& b);
 
 }  // namespace millrace::redis

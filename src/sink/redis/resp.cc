@@ -3,6 +3,7 @@
 #include <charconv>
 #include <utility>
 
+#include "base/check.h"
 #include "base/text.h"
 
 namespace millrace::redis {
@@ -43,6 +44,27 @@ void append_command(std::string& out, std::initializer_list<std::string_view> ar
 void append_command(std::string& out, const std::vector<std::string>& arguments) {
   append_header(out, arguments.size());
   for (const std::string& argument : arguments) append_argument(out, argument);
+}
+
+std::string_view nth_command(std::string_view commands, std::size_t n) {
+  // `*<count>\r\n`, then `$<size>\r\n<text>\r\n` each.
+  const auto take_number = [&commands](std::size_t& at) {
+    const std::size_t end = commands.find("\r\n", at);
+    MILLRACE_CHECK(end != std::string_view::npos);
+    const auto number = parse_uint64(commands.substr(at + 1, end - at - 1));
+    MILLRACE_CHECK(number.has_value());
+    at = end + 2;
+    return *number;
+  };
+  std::size_t at = 0;
+  for (;; --n) {
+    const std::size_t start = at;
+    for (std::uint64_t left = take_number(at); left > 0; --left) {
+      const std::uint64_t size = take_number(at);
+      at += size + 2;
+    }
+    if (n == 0) return commands.substr(start, at - start);
+  }
 }
 
 const Reply* Reply::find(std::string_view name) const {

@@ -21,6 +21,9 @@ void append_argument(std::string& out, std::int64_t argument);
 void append_command(std::string& out, std::initializer_list<std::string_view> arguments);
 void append_command(std::string& out, const std::vector<std::string>& arguments);
 
+/// Command `n` of several written behind each other as above; there must be so many.
+[[nodiscard]] std::string_view nth_command(std::string_view commands, std::size_t n);
+
 struct Reply {
   enum class Kind : std::uint8_t { kSimple, kError, kInteger, kBulk, kNull, kArray };
   Kind kind = Kind::kNull;

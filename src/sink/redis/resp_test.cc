@@ -94,5 +94,19 @@ TEST(Resp, CommandsAreLengthPrefixed) {
   EXPECT_EQ(out, std::string("*3\r\n$3\r\nSET\r\n$3\r\nk\r\n\r\n$1\r\n\0\r\n*1\r\n$2\r\n-7\r\n", 41));
 }
 
+TEST(Resp, OneOfSeveralCommands) {
+  std::string out;
+  append_command(out, {"SET", "a", "1\r\n$3"});
+  append_command(out, {"PING"});
+  append_command(out, {"SET", "", ""});
+  std::string first;
+  append_command(first, {"SET", "a", "1\r\n$3"});
+  std::string last;
+  append_command(last, {"SET", "", ""});
+  EXPECT_EQ(nth_command(out, 0), first);
+  EXPECT_EQ(nth_command(out, 1), "*1\r\n$4\r\nPING\r\n");
+  EXPECT_EQ(nth_command(out, 2), last);
+}
+
 }  // namespace
 }  // namespace millrace::redis

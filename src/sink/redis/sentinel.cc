@@ -10,8 +10,6 @@
 namespace millrace::redis {
 namespace {
 
-constexpr std::string_view kDefaultPort = ":26379";
-
 /// The primary's address by one sentinel; nothing when it does not know the name.
 Result<std::optional<Uri>> ask(const ClientOptions& options, const Uri& node, Clock& clock,
                                const std::stop_token& stop) {
@@ -67,15 +65,16 @@ Status check_primary(Client& client) {
   return retry_error("the server that the sentinels call primary is none (yet): a failover is under way");
 }
 
-Result<Uri> parse_sentinel(std::string_view text) {
+Result<Uri> parse_node(std::string_view text, std::uint16_t default_port) {
   const std::string_view behind = text.substr(std::min(text.size(), text.rfind(']') + 1));
   const bool has_port = behind.find(':') != std::string_view::npos;
-  auto uri = parse_uri("redis://" + std::string(text) + std::string(has_port ? "" : kDefaultPort));
+  const std::string port = ":" + std::to_string(default_port);
+  auto uri = parse_uri("redis://" + std::string(text) + (has_port ? "" : port));
   if (uri && uri->username.empty() && uri->password.empty() && uri->database == 0 &&
       text.find('/') == std::string_view::npos)
     return uri;
-  return stop_error("a sentinel is not written as host:port",
-                    "write for example 10.0.0.1:26379,10.0.0.2:26379");
+  return stop_error("a node is not written as host:port",
+                    "write for example 10.0.0.1" + port + ",10.0.0.2" + port);
 }
 
 }  // namespace millrace::redis

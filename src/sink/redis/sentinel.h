@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <stop_token>
+#include <string_view>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -18,7 +20,7 @@ namespace millrace::redis {
 /// An error unless the server says of itself that it is a primary: a sentinel may not know yet of a failover.
 [[nodiscard]] Status check_primary(Client& client);
 
-/// `host:port` of a sentinel, 26379 by default. The error says what was expected.
-[[nodiscard]] Result<Uri> parse_sentinel(std::string_view text);
+/// `host:port` of a sentinel (26379 by default) or of a cluster's node. The error says what was expected.
+[[nodiscard]] Result<Uri> parse_node(std::string_view text, std::uint16_t default_port);
 
 }  // namespace millrace::redis

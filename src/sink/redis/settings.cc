@@ -11,19 +11,44 @@
 namespace millrace::redis {
 namespace {
 
+constexpr std::uint16_t kSentinelPort = 26'379;
+constexpr std::uint16_t kRedisPort = 6'379;
+
+std::vector<Uri> read_nodes(const ConnectorConfig& config, const std::string& option,
+                            std::uint16_t default_port, SettingFaults& faults) {
+  std::vector<Uri> out;
+  for (const std::string& node : config.list(option)) {
+    auto uri = parse_node(node, default_port);
+    if (uri) {
+      out.push_back(std::move(*uri));
+    } else {
+      faults.add(option, uri.error());
+    }
+  }
+  return out;
+}
+
+void read_cluster(const ConnectorConfig& config, ClientOptions& out, SettingFaults& faults) {
+  out.cluster = read_nodes(config, "redis.cluster.nodes", kRedisPort, faults);
+  if (out.cluster.empty()) return;
+  if (!out.sentinel.master.empty() || !out.sentinel.nodes.empty()) {
+    faults.add("redis.cluster.nodes", "a cluster has no sentinels: its nodes know where the masters are",
+               "leave out redis.sentinel.nodes and redis.sentinel.master.name");
+  }
+  if (out.uri.database != 0)
+    faults.add("redis.uri", "a cluster has database 0 only", "leave the database out");
+  if (!out.uri.unix_path.empty()) {
+    faults.add("redis.uri", "a cluster's nodes are reached by host and port, not by a Unix socket",
+               "write redis:// or rediss://, with the login if there is one");
+  }
+}
+
 void read_sentinel(const ConnectorConfig& config, ClientOptions& out, SettingFaults& faults) {
   SentinelOptions& sentinel = out.sentinel;
   sentinel.master = config.text("redis.sentinel.master.name");
   sentinel.username = config.text("redis.sentinel.username");
   sentinel.password = config.text("redis.sentinel.password");
-  for (const std::string& node : config.list("redis.sentinel.nodes")) {
-    auto uri = parse_sentinel(node);
-    if (uri) {
-      sentinel.nodes.push_back(std::move(*uri));
-    } else {
-      faults.add("redis.sentinel.nodes", uri.error());
-    }
-  }
+  sentinel.nodes = read_nodes(config, "redis.sentinel.nodes", kSentinelPort, faults);
   if (sentinel.master.empty() == sentinel.nodes.empty()) return;
   faults.add(sentinel.master.empty() ? "redis.sentinel.master.name" : "redis.sentinel.nodes",
              "redis.sentinel.nodes and redis.sentinel.master.name belong together: one of them is missing",
@@ -48,6 +73,7 @@ ClientOptions read_client(const ConnectorConfig& config, SettingFaults& faults) 
                "set both or none");
   }
   read_sentinel(config, out, faults);
+  read_cluster(config, out, faults);
   out.verify = !config.boolean("redis.insecure");
   out.connect_timeout_ms = config.integer("redis.connection.timeout.ms");
   out.reply_timeout_ms = config.integer("redis.socket.timeout.ms");
@@ -69,6 +95,7 @@ Settings read_settings(const ConnectorConfig& config, SettingFaults& faults) {
   out.client = read_client(config, faults);
   out.topics.by_pattern = by_pattern;
   out.outputs = read_outputs(config, out.topics, faults);
+  for (Output& output : out.outputs) output.target.in_cluster = !out.client.cluster.empty();
   out.batch_commands = static_cast<std::size_t>(config.integer("redis.batch.size"));
   out.in_flight_bytes = static_cast<std::size_t>(config.integer("redis.in.flight.bytes"));
   out.wait_replicas = config.integer("redis.wait.replicas");
@@ -81,6 +108,12 @@ Settings read_settings(const ConnectorConfig& config, SettingFaults& faults) {
   out.index_poll_ms = config.integer("redis.index.poll.ms");
   out.drop_removed_indexes = config.boolean("redis.index.drop.removed");
   out.indexes = read_indexes(config, out.topics, out.outputs, faults);
+  if (!out.client.cluster.empty() && !out.indexes.empty()) {
+    faults.add("indexes." + config.below("indexes.").front().name,
+               "Redis Stack indexes in a cluster only what lies on the node at which the index is made, so a "
+               "search would miss documents",
+               "leave out indexes with redis.cluster.nodes");
+  }
   return out;
 }
 

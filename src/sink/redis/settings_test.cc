@@ -107,5 +107,27 @@ TEST(Settings, TopicsMustBeToldApart) {
   EXPECT_TRUE(apart("k:{topic}:{id}", {"s.public.a", "s.archive.a"}, true));
 }
 
+TEST(Settings, NodesOfACluster) {
+  const auto read_with = [](std::vector<std::pair<std::string, std::string>> more) {
+    more.emplace_back("topics", "shop.public.a");
+    more.emplace_back("redis.cluster.nodes", "10.0.0.1, 10.0.0.2:7000");
+    return read(std::move(more));
+  };
+  const auto settings = read_with({});
+  ASSERT_TRUE(settings) << settings.error().message;
+  ASSERT_EQ(settings->client.cluster.size(), 2U);
+  EXPECT_EQ(settings->client.cluster[0].port, 6379);
+  EXPECT_EQ(settings->client.cluster[1].port, 7000);
+  EXPECT_TRUE(settings->outputs.front().target.in_cluster);
+  EXPECT_TRUE(read_with({{"redis.uri", "rediss://user:pw@127.0.0.1"}}));
+  EXPECT_FALSE(read_with({{"redis.uri", "redis://127.0.0.1/1"}}));
+  EXPECT_FALSE(read_with({{"redis.uri", "unix:///run/redis"}}));
+  EXPECT_FALSE(read_with({{"redis.cluster.nodes", "redis://10.0.0.1"}}));
+  EXPECT_FALSE(read_with({{"redis.sentinel.nodes", "10.0.0.1"}, {"redis.sentinel.master.name", "shop"}}));
+  const auto indexed = read_with({{"target.key", "a:{id}"}, {"indexes.i.fields.v", "TAG"}});
+  ASSERT_FALSE(indexed);
+  EXPECT_NE(indexed.error().message.find("indexes.i.fields"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace millrace::redis

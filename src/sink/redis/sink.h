@@ -7,7 +7,8 @@
 
 namespace millrace::redis {
 
-/// A sink over one pipelined connection; the server's one thread is the limit, so more brought nothing.
+/// A sink over one pipelined connection (one to each master of a cluster); the server's one thread is the
+/// limit, so more brought nothing.
 ///
 /// Rows of a batch are overlaid by key and sent in groups, each a MULTI/EXEC; the last group of a batch
 /// carries the position behind the batch in the same EXEC. MULTI does not roll back: a member that fails is a
@@ -26,6 +27,10 @@ namespace millrace::redis {
 /// then made anew by the next write of it, which the reply says, or is not there when it is looked for
 /// between writes. It is taken away again, so that the sink finds nothing when it is opened next and is
 /// filled again.
+///
+/// In a cluster there is no MULTI: the position lies in front of the rows, on each master one, and says both
+/// what is settled and how far rows may have been sent; those in between are gathered and written again.
+/// docs/decisions/0017-redis-cluster.md.
 [[nodiscard]] Result<std::unique_ptr<Sink>> make_redis_sink(Settings settings);
 
 }  // namespace millrace::redis

@@ -1,4 +1,5 @@
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -30,7 +31,8 @@ std::string_view op_letter(Op op) {
 /// Each change is an entry whose id is its place in the log, so Redis itself refuses it a second time.
 class StreamWriter final : public TargetWriter {
  public:
-  explicit StreamWriter(std::int64_t max_length) : max_length_(max_length) {}
+  explicit StreamWriter(const Target& target)
+      : max_length_(target.max_length), in_cluster_(target.in_cluster) {}
 
   [[nodiscard]] std::vector<std::string_view> scripts() const override { return {kAddEvent}; }
 
@@ -52,21 +54,28 @@ class StreamWriter final : public TargetWriter {
       std::string unchanged = unchanged_columns(item);
       if (!unchanged.empty()) fields.emplace_back("unchanged", std::move(unchanged));
     }
-    append_header(out, 7 + 2 * fields.size());
+    const std::string id = std::to_string(source.sequence) + "-" + std::to_string(item.entry.last.row + 1);
+    const bool chained = in_cluster_ && !source.resent;
+    append_header(out, 8 + 2 * fields.size());
     append_argument(out, "EVALSHA");
     append_argument(out, script(0));
     append_argument(out, "1");
     append_argument(out, item.key);
-    append_argument(out, std::to_string(source.sequence) + "-" + std::to_string(item.entry.last.row + 1));
+    append_argument(out, id);
     append_argument(out, max_length_);
     append_argument(out, source.resent ? "resent" : "");
+    append_argument(out, chained ? last_sent_[std::string(item.key)] : std::string_view());
     for (const auto& [name, value] : fields) {
       MILLRACE_TRY(check_size(item.plan, value.size()));
       append_argument(out, name);
       append_argument(out, value);
     }
+    if (chained) last_sent_[std::string(item.key)] = id;
     return {};
   }
+
+  void forget_sent() override { last_sent_.clear(); }
+  [[nodiscard]] std::size_t sent() const override { return last_sent_.size(); }
 
   void remove(std::string& /*out*/, const Item& /*item*/) override { MILLRACE_CHECK(false); }
 
@@ -84,12 +93,16 @@ class StreamWriter final : public TargetWriter {
   }
 
   std::int64_t max_length_;
+  bool in_cluster_;
+  /// By stream. A cluster may refuse an entry and take the next one, as each is a command of its own; the ids
+  /// then say that the first has been there before. So each entry names the one that must be there.
+  std::unordered_map<std::string, std::string> last_sent_;
 };
 
 }  // namespace
 
 std::unique_ptr<TargetWriter> make_stream_writer(const Target& target) {
-  return std::make_unique<StreamWriter>(target.max_length);
+  return std::make_unique<StreamWriter>(target);
 }
 
 }  // namespace millrace::redis

@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "base/check.h"
+#include "sink/redis/slot.h"
 
 namespace millrace::redis {
 namespace {
@@ -28,6 +29,17 @@ TargetType target_type_of(std::string_view name) {
       std::find_if(kTraits.begin(), kTraits.end(), [name](const TargetTraits& t) { return t.name == name; });
   MILLRACE_CHECK(found != kTraits.end());
   return static_cast<TargetType>(found - kTraits.begin());
+}
+
+std::string Target::waiting_key(std::string_view key) const {
+  std::string out = waiting_prefix;
+  if (in_cluster) {
+    out += '{';
+    out += slot_tag(slot_of(key));
+    out += '}';
+  }
+  out += key;
+  return out;
 }
 
 }  // namespace millrace::redis

@@ -57,7 +57,10 @@ struct Target {
       nest;  ///< the rows lie in the documents of another table, which `key_template` names
   std::vector<NestTree> inside;  ///< where rows of other tables lie in what this writes
   std::string waiting_prefix;    ///< of the hashes of rows whose parent is not there, when rows nest
+  bool in_cluster = false;       ///< keys that belong together must be in one slot, and have one each
 
+  /// The hash of the rows that wait for the document at `key`; in a cluster in the same slot.
+  [[nodiscard]] std::string waiting_key(std::string_view key) const;
   [[nodiscard]] bool nests() const { return nest || !inside.empty(); }
   /// Values that were not sent can be kept when a row's key changes.
   [[nodiscard]] bool can_move() const { return traits_of(type).has_fields && !nests() && !guard; }

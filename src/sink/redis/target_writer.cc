@@ -54,7 +54,7 @@ std::unique_ptr<TargetWriter> make_unguarded_writer(const Target& target) {
 
 std::unique_ptr<TargetWriter> make_target_writer(const Target& target) {
   auto writer = make_unguarded_writer(target);
-  return target.guard ? make_guarded_writer(std::move(writer), *target.guard) : std::move(writer);
+  return target.guard ? make_guarded_writer(std::move(writer), target) : std::move(writer);
 }
 
 }  // namespace millrace::redis

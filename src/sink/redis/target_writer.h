@@ -68,8 +68,14 @@ class TargetWriter {
   /// The commands that remove what is under keys of a table whose rows are all gone.
   [[nodiscard]] virtual std::vector<std::vector<std::string>> clear(
       const std::vector<std::string>& keys) const;
-  /// Not empty: there may be something to clear under keys that are only there with this in front.
+  /// Not empty: there may be something to clear under keys that are only there with this in front (and in a
+  /// cluster a hash tag behind it).
   [[nodiscard]] virtual std::string_view waiting_prefix() const { return {}; }
+
+  /// What it remembers of entries sent: all of them have been answered for, or are to be sent again; and how
+  /// many these are.
+  virtual void forget_sent() {}
+  [[nodiscard]] virtual std::size_t sent() const { return 0; }
 
  protected:
   [[nodiscard]] const std::string& script(std::size_t i) const { return names_[i]; }
@@ -99,6 +105,6 @@ class TargetWriter {
 [[nodiscard]] std::unique_ptr<TargetWriter> make_stream_writer(const Target& target);
 /// `inner`, held back from writing over what a later change has written.
 [[nodiscard]] std::unique_ptr<TargetWriter> make_guarded_writer(std::unique_ptr<TargetWriter> inner,
-                                                                const Guard& guard);
+                                                                const Target& target);
 
 }  // namespace millrace::redis

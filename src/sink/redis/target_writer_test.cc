@@ -7,6 +7,7 @@
 
 #include "sink/redis/commands.h"
 #include "sink/redis/resp.h"
+#include "sink/redis/slot.h"
 #include "sink/redis/test_rows.h"
 
 namespace millrace::redis {
@@ -112,11 +113,38 @@ TEST(TargetWriter, StreamsTellEachChange) {
           TargetType::kStream, "{topic}", [](Target& target) { target.max_length = 9; }, batch)
           .lines,
       (Lines{
-          R"(EVALSHA S0 1 shop.public.t 4-1 9  op c topic shop.public.t ts_us 0 after {"id":1,"a":"x","n":5})",
-          R"(EVALSHA S0 1 shop.public.t 4-2 9  op u topic shop.public.t ts_us 0 before {"id":1} )"
+          R"(EVALSHA S0 1 shop.public.t 4-1 9   op c topic shop.public.t ts_us 0 after {"id":1,"a":"x","n":5})",
+          R"(EVALSHA S0 1 shop.public.t 4-2 9   op u topic shop.public.t ts_us 0 before {"id":1} )"
           R"(after {"id":2,"a":"y"} unchanged ["n"])",
-          R"(EVALSHA S0 1 shop.public.t 4-3 9  op d topic shop.public.t ts_us 0 before {"id":2})",
-          "EVALSHA S0 1 shop.public.t 4-4 9  op t topic shop.public.t ts_us 0"}));
+          R"(EVALSHA S0 1 shop.public.t 4-3 9   op d topic shop.public.t ts_us 0 before {"id":2})",
+          "EVALSHA S0 1 shop.public.t 4-4 9   op t topic shop.public.t ts_us 0"}));
+}
+
+TEST(TargetWriter, InAClusterAnEntryNamesTheOneBeforeIt) {
+  TestBatch batch;
+  batch.insert(kTable, {1, "x", 5}).insert(kTable, {2, "y", 5}).insert(kTable, {3, "x", 5});
+  const Written out(
+      TargetType::kStream, "s:{a}",
+      [](Target& target) {
+        target.in_cluster = true;
+        target.fields = *FieldList::parse({"id"}, true);
+      },
+      batch);
+  EXPECT_EQ(out.lines,
+            (Lines{R"(EVALSHA S0 1 s:x 4-1 0   op c topic shop.public.t ts_us 0 after {"id":1})",
+                   R"(EVALSHA S0 1 s:y 4-2 0   op c topic shop.public.t ts_us 0 after {"id":2})",
+                   R"(EVALSHA S0 1 s:x 4-3 0  4-1 op c topic shop.public.t ts_us 0 after {"id":3})"}));
+}
+
+TEST(TargetWriter, WhatWaitsForADocumentIsInItsSlot) {
+  Target target;
+  target.waiting_prefix = "millrace:nest:cache:";
+  EXPECT_EQ(target.waiting_key("order:1"), "millrace:nest:cache:order:1");
+  target.in_cluster = true;
+  for (const char* key : {"order:1", "order:{7}:1", "a}b", "{}a", "{a", "}{", ""}) {
+    EXPECT_EQ(slot_of(target.waiting_key(key)), slot_of(key)) << key;
+    EXPECT_TRUE(target.waiting_key(key).ends_with(std::string("}") + key));
+  }
 }
 
 TEST(TargetWriter, StreamsOfAColumnTellBothKeys) {
@@ -125,10 +153,11 @@ TEST(TargetWriter, StreamsOfAColumnTellBothKeys) {
   const Written out(
       TargetType::kStream, "s:{a}", [](Target& target) { target.fields = *FieldList::parse({"n"}, true); },
       batch);
-  EXPECT_EQ(out.lines,
-            (Lines{R"(EVALSHA S0 1 s:y 4-1 0  op u topic shop.public.t ts_us 0 before {"n":5} after {"n":5})",
-                   R"(EVALSHA S0 1 s:x 4-1 0  op u topic shop.public.t ts_us 0 before {"n":5} after {"n":5})",
-                   R"(EVALSHA S0 1 s:y 4-2 0  op u topic shop.public.t ts_us 0 after {"n":6})"}));
+  EXPECT_EQ(
+      out.lines,
+      (Lines{R"(EVALSHA S0 1 s:y 4-1 0   op u topic shop.public.t ts_us 0 before {"n":5} after {"n":5})",
+             R"(EVALSHA S0 1 s:x 4-1 0   op u topic shop.public.t ts_us 0 before {"n":5} after {"n":5})",
+             R"(EVALSHA S0 1 s:y 4-2 0   op u topic shop.public.t ts_us 0 after {"n":6})"}));
   EXPECT_EQ(out.rejected.size(), 1U);
 }
 

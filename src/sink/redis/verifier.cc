@@ -12,7 +12,8 @@
 #include "sink/redis/lane.h"
 #include "sink/redis/output_notes.h"
 #include "sink/redis/pipeline.h"
-#include "sink/redis/position.h"
+#include "sink/redis/position_store.h"
+#include "sink/redis/servers.h"
 
 namespace millrace::redis {
 namespace {
@@ -77,7 +78,7 @@ class RedisVerifier final : public TargetVerifier {
   }
   Lane* find_lane(const std::string& output);
   static ReadBatch as_rows(const BatchPtr& batch);
-  Result<std::vector<Reply>> ask(std::size_t replies);
+  Result<std::vector<Reply>> ask_at(std::size_t node, std::size_t replies);
   Status compare_lane(Lane& lane, const BatchPtr& batch, std::vector<EntryState>& out);
   Status sort_out(Lane& lane, const Overlay& overlay, std::vector<const Overlay::Entry*>& doubtful);
   Status settle_doubts(Lane& lane, const Overlay& overlay, const std::vector<const Overlay::Entry*>& doubtful,
@@ -100,15 +101,17 @@ class RedisVerifier final : public TargetVerifier {
   Status note(OutputNotes after);
   Result<std::string> wait_for_indexes();
   Result<std::uint64_t> remove_earlier(const EarlierKeys& earlier);
+  Result<std::uint64_t> remove_earlier_at(std::size_t node, const RowKey& keys,
+                                          const std::string& redis_type);
   Status change_all(std::span<Change> changes);
   Status change_if(std::span<Change> changes);
-  Result<std::vector<Change*>> watch(std::span<Change> changes);
+  Result<std::vector<Change*>> watch(std::span<Change> changes, std::size_t node);
   static Status take_change(const Change& change, std::span<const Reply> replies);
 
   Settings settings_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   TaskContext* context_ = nullptr;
-  std::unique_ptr<Client> client_;
+  std::unique_ptr<Servers> servers_;
   std::string script_;
   std::string topic_;
   std::vector<std::vector<std::size_t>> noted_;  ///< by lane: hashes of the keys that rows named
@@ -121,6 +124,7 @@ class RedisVerifier final : public TargetVerifier {
   std::vector<Owner> all_keys_;  ///< of all tables and lanes
   TableSchemaPtr schema_;
   std::size_t extra_lane_ = 0;
+  std::size_t extra_node_ = 0;
   std::string cursor_ = "0";
   bool sorted_ = false;
   OutputNotes notes_;
@@ -128,22 +132,16 @@ class RedisVerifier final : public TargetVerifier {
 
 Status RedisVerifier::open(TaskContext& context, std::span<const ScanTable> tables) {
   context_ = &context;
-  auto client = Client::connect(settings_.client, context.clock, context.stop);
-  if (!client) return std::move(client).error();
-  client_ = std::move(*client);
-  const auto load = [this](std::string_view text) -> Result<std::string> {
-    auto loaded = client_->call({"SCRIPT", "LOAD", std::string(text)});
-    if (!loaded) return std::move(loaded).error();
-    if (loaded->is_error()) return reply_error("SCRIPT LOAD", loaded->text);
-    return loaded->text;
-  };
-  auto script = load(kChecksums);
+  auto servers = Servers::connect(settings_.client, context.clock, context.stop);
+  if (!servers) return std::move(servers).error();
+  servers_ = std::move(*servers);
+  auto script = servers_->load_script(kChecksums);
   if (!script) return std::move(script).error();
   script_ = std::move(*script);
   for (const auto& lane : lanes_) {
     std::vector<std::string> names;
     for (const std::string_view text : lane->writer().target().scripts()) {
-      auto name = load(text);
+      auto name = servers_->load_script(text);
       if (!name) return std::move(name).error();
       names.push_back(std::move(*name));
     }
@@ -158,16 +156,17 @@ Status RedisVerifier::open(TaskContext& context, std::span<const ScanTable> tabl
     }
   }
   MILLRACE_TRY(refuse_other_settings());
-  auto known = client_->call({"HGETALL", position_key(settings_.connector)});
-  if (!known) return std::move(known).error();
-  const std::vector<TopicColumns> columns = read_columns(*known);
-  for (const auto& lane : lanes_) lane->know_columns(columns);
+  PositionStore store(*servers_, settings_.connector, {});
+  auto columns = store.columns();
+  if (!columns) return std::move(columns).error();
+  for (const auto& lane : lanes_) lane->know_columns(*columns);
   return {};
 }
 
 /// Rows are compared with what the sink writes, so it must have begun with the same settings.
 Status RedisVerifier::refuse_other_settings() {
-  auto reply = client_->call({"HGETALL", notes_key(settings_.connector)});
+  const std::string key = notes_key(settings_.connector);
+  auto reply = servers_->call_key(key, {"HGETALL", key});
   if (!reply) return std::move(reply).error();
   notes_ = read_notes(*reply);
   for (const Output& output : settings_.outputs) {
@@ -210,6 +209,7 @@ Status RedisVerifier::begin(const ScanTable& table) {
   noted_.assign(lanes_.size(), {});
   keys_.assign(lanes_.size(), {});
   extra_lane_ = 0;
+  extra_node_ = 0;
   cursor_ = "0";
   sorted_ = false;
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
@@ -237,20 +237,25 @@ ReadBatch RedisVerifier::as_rows(const BatchPtr& batch) {
   return rows;
 }
 
-/// Sends what was appended and takes its replies.
-Result<std::vector<Reply>> RedisVerifier::ask(std::size_t replies) {
-  client_->expect(replies);
+/// Sends what was appended for one server and takes its replies.
+Result<std::vector<Reply>> RedisVerifier::ask_at(std::size_t node, std::size_t replies) {
+  Client& client = servers_->client(node);
+  client.expect(replies);
   std::vector<Reply> out;
   while (out.size() < replies) {
     Reply reply;
-    auto found = client_->next(reply);
-    if (!found) return std::move(found).error();
+    auto found = client.next(reply);
+    if (!found) return servers_->at_node(node, std::move(found).error());
     if (*found) {
+      if (servers_->is_cluster() && reply.is_error() && parse_redirection(bare_error(reply.text))) {
+        return servers_->at_node(node, retry_error("a row to be mended is in a slot that is being moved",
+                                                   "run it again when the slot has moved"));
+      }
       out.push_back(std::move(reply));
       continue;
     }
     if (context_->stop.stop_requested()) return retry_error("stopped");
-    MILLRACE_TRY(client_->exchange(context_->clock.now_us() + kStepUs));
+    MILLRACE_TRY(client.exchange(context_->clock.now_us() + kStepUs));
   }
   return out;
 }
@@ -301,15 +306,15 @@ Status RedisVerifier::sort_out(Lane& lane, const Overlay& overlay,
       doubtful.push_back(&entry);
     }
   }
-  std::size_t calls = 0;
-  for (std::size_t i = 0; i < checked.size(); i += kKeysAtOnce, ++calls) {
-    const std::size_t end = std::min(checked.size(), i + kKeysAtOnce);
+  const std::size_t at_once = servers_->is_cluster() ? 1 : kKeysAtOnce;  // a script reaches one slot
+  for (std::size_t i = 0; i < checked.size(); i += at_once) {
+    const std::size_t end = std::min(checked.size(), i + at_once);
     std::vector<std::string> command = {"EVALSHA", script_, std::to_string(end - i)};
     for (std::size_t j = i; j < end; ++j) command.emplace_back(overlay.key(*checked[j].first));
     command.emplace_back(traits_of(lane.target().type).redis_type);
-    append_command(client_->out(), command);
+    servers_->put(servers_->node_of(overlay.key(*checked[i].first)), command);
   }
-  auto replies = ask(calls);
+  auto replies = servers_->take();
   if (!replies) return std::move(replies).error();
   std::size_t next = 0;
   for (const Reply& reply : *replies) {
@@ -327,9 +332,11 @@ Status RedisVerifier::sort_out(Lane& lane, const Overlay& overlay,
 Status RedisVerifier::settle_doubts(Lane& lane, const Overlay& overlay,
                                     const std::vector<const Overlay::Entry*>& doubtful,
                                     std::vector<EntryState>& out) {
-  for (const Overlay::Entry* entry : doubtful)
-    append_command(client_->out(), read_command(lane.target(), overlay.key(*entry), overlay.member(*entry)));
-  auto replies = ask(doubtful.size());
+  for (const Overlay::Entry* entry : doubtful) {
+    const std::string_view key = overlay.key(*entry);
+    servers_->put(servers_->node_of(key), read_command(lane.target(), key, overlay.member(*entry)));
+  }
+  auto replies = servers_->take();
   if (!replies) return std::move(replies).error();
   for (std::size_t i = 0; i < doubtful.size(); ++i) {
     const Item item(overlay, *doubtful[i]);
@@ -414,8 +421,8 @@ Result<bool> RedisVerifier::find_extra(std::vector<ExtraEntry>& out) {
   if (extra_lane_ == lanes_.size()) return true;
   const Lane& lane = *lanes_[extra_lane_];
   const RowKey& keys = keys_[extra_lane_].back();  // of the table as it is now
-  auto found = client_->call({"SCAN", cursor_, "MATCH", keys.pattern(), "COUNT", "1000", "TYPE",
-                              std::string(traits_of(lane.target().type).redis_type)});
+  auto found = servers_->call(extra_node_, {"SCAN", cursor_, "MATCH", keys.pattern(), "COUNT", "1000", "TYPE",
+                                            std::string(traits_of(lane.target().type).redis_type)});
   if (!found) return std::move(found).error();
   if (found->is_error() || found->elements.size() != 2) return reply_error("SCAN", found->text);
   const std::vector<std::size_t>& noted = noted_[extra_lane_];
@@ -429,16 +436,20 @@ Result<bool> RedisVerifier::find_extra(std::vector<ExtraEntry>& out) {
     out.push_back(std::move(entry));
   }
   cursor_ = found->elements[0].text;
-  if (cursor_ == "0") ++extra_lane_;
+  if (cursor_ == "0" && ++extra_node_ == servers_->size()) {
+    extra_node_ = 0;
+    ++extra_lane_;
+  }
   return false;
 }
 
 Status RedisVerifier::look(std::span<ExtraEntry> entries) {
   for (const ExtraEntry& entry : entries) {
     const Place place = place_of(entry.handle);
-    append_command(client_->out(), read_command(find_lane(entry.output)->target(), place.key, place.member));
+    servers_->put(servers_->node_of(place.key),
+                  read_command(find_lane(entry.output)->target(), place.key, place.member));
   }
-  auto replies = ask(entries.size());
+  auto replies = servers_->take();
   if (!replies) return std::move(replies).error();
   for (std::size_t i = 0; i < entries.size(); ++i)
     entries[i].found =
@@ -476,8 +487,9 @@ Result<std::uint64_t> RedisVerifier::finish(std::span<const ScanTable> tables,
 }
 
 Status RedisVerifier::note(OutputNotes after) {
-  for (const auto& command : note_commands(notes_key(settings_.connector), notes_, after)) {
-    const auto reply = client_->call(command);
+  const std::string key = notes_key(settings_.connector);
+  for (const auto& command : note_commands(key, notes_, after)) {
+    const auto reply = servers_->call_key(key, command);
     if (!reply) return reply.error();
     if (reply->is_error()) return reply_error(command.front(), reply->text);
   }
@@ -492,9 +504,9 @@ Result<std::string> RedisVerifier::wait_for_indexes() {
       context_->clock.now_us() + kIndexPatienceUs + settings_.index_poll_ms * 2 * 1000;
   for (const IndexDefinition& index : settings_.indexes) {
     for (;;) {
-      const auto owned = client_->call({"HGETALL", owned_key(settings_.connector)});
+      const auto owned = servers_->call(0, {"HGETALL", owned_key(settings_.connector)});
       if (!owned) return owned.error();
-      const auto info = client_->call({"FT.INFO", index.name});
+      const auto info = servers_->call(0, {"FT.INFO", index.name});
       if (!info) return info.error();
       const IndexPlan::Step step = plan_index(index, *info, read_owned(*owned)).step;
       if (step == IndexPlan::Step::kNothing || step == IndexPlan::Step::kLeave) break;
@@ -509,37 +521,48 @@ Result<std::string> RedisVerifier::wait_for_indexes() {
   return std::string();
 }
 
-/// What an output of now may write stays.
 Result<std::uint64_t> RedisVerifier::remove_earlier(const EarlierKeys& earlier) {
+  std::uint64_t removed = 0;
+  for (std::size_t node = 0; node < servers_->size(); ++node) {
+    for (const RowKey& keys : earlier.keys) {
+      auto count = remove_earlier_at(node, keys, earlier.redis_type);
+      if (!count) return count;
+      removed += *count;
+    }
+  }
+  return removed;
+}
+
+/// What an output of now may write stays.
+Result<std::uint64_t> RedisVerifier::remove_earlier_at(std::size_t node, const RowKey& keys,
+                                                       const std::string& redis_type) {
   std::uint64_t removed = 0;
   const auto is_kept = [this](const std::string& key) {
     return std::ranges::any_of(all_keys_, [&](const Owner& owner) { return owner.key.matches(key); });
   };
-  for (const RowKey& keys : earlier.keys) {
-    std::string cursor = "0";
-    do {
-      auto found = client_->call(
-          {"SCAN", cursor, "MATCH", keys.pattern(), "COUNT", "1000", "TYPE", earlier.redis_type});
-      if (!found) return std::move(found).error();
-      if (found->is_error() || found->elements.size() != 2) return reply_error("SCAN", found->text);
-      cursor = found->elements[0].text;
-      std::vector<std::string> command = {"UNLINK"};
-      for (const Reply& key : found->elements[1].elements) {
-        if (keys.matches(key.text) && !is_kept(key.text)) command.push_back(key.text);
-      }
-      if (command.size() == 1) continue;
-      const auto reply = client_->call(command);
-      if (!reply) return reply.error();
-      if (reply->is_error()) return reply_error("UNLINK", reply->text);
-      removed += static_cast<std::uint64_t>(reply->as_integer());
-    } while (cursor != "0" && !context_->stop.stop_requested());
-  }
+  std::string cursor = "0";
+  do {
+    auto found =
+        servers_->call(node, {"SCAN", cursor, "MATCH", keys.pattern(), "COUNT", "1000", "TYPE", redis_type});
+    if (!found) return std::move(found).error();
+    if (found->is_error() || found->elements.size() != 2) return reply_error("SCAN", found->text);
+    cursor = found->elements[0].text;
+    for (const Reply& key : found->elements[1].elements) {
+      if (keys.matches(key.text) && !is_kept(key.text)) servers_->put(node, {"UNLINK", key.text});
+    }
+    const auto replies = servers_->take();
+    if (!replies) return replies.error();
+    for (const Reply& reply : *replies) {
+      if (reply.is_error()) return reply_error("UNLINK", reply.text);
+      removed += static_cast<std::uint64_t>(reply.as_integer());
+    }
+  } while (cursor != "0" && !context_->stop.stop_requested());
   return removed;
 }
 
 Status RedisVerifier::change_all(std::span<Change> changes) {
   while (!changes.empty()) {
-    const std::size_t count = std::min(changes.size(), kChangesAtOnce);
+    const std::size_t count = servers_->is_cluster() ? 1 : std::min(changes.size(), kChangesAtOnce);
     MILLRACE_TRY(change_if(changes.first(count)));
     changes = changes.subspan(count);
   }
@@ -550,18 +573,20 @@ Status RedisVerifier::change_all(std::span<Change> changes) {
 /// tried, down to single ones.
 Status RedisVerifier::change_if(std::span<Change> changes) {
   if (changes.empty()) return {};
-  const auto unchanged = watch(changes);
+  const std::size_t node = servers_->node_of(changes.front().place.key);
+  std::string& out = servers_->client(node).out();
+  const auto unchanged = watch(changes, node);
   if (!unchanged) return unchanged.error();
   if (unchanged->empty()) {
-    const auto unwatched = client_->call({"UNWATCH"});
+    const auto unwatched = servers_->call(node, {"UNWATCH"});
     return unwatched ? Status() : Status(unwatched.error());
   }
-  append_command(client_->out(), {"MULTI"});
+  append_command(out, {"MULTI"});
   std::vector<std::size_t> commands;
   std::size_t queued = 0;
-  for (const Change* one : *unchanged) queued += commands.emplace_back(one->write(client_->out()));
-  append_command(client_->out(), {"EXEC"});
-  auto replies = ask(queued + 2);
+  for (const Change* one : *unchanged) queued += commands.emplace_back(one->write(out));
+  append_command(out, {"EXEC"});
+  auto replies = ask_at(node, queued + 2);
   if (!replies) return std::move(replies).error();
   const Reply& done = replies->back();
   if (done.kind == Reply::Kind::kNull) {
@@ -580,11 +605,13 @@ Status RedisVerifier::change_if(std::span<Change> changes) {
 }
 
 /// Watches all keys; answers the changes whose entries still are as they were.
-Result<std::vector<RedisVerifier::Change*>> RedisVerifier::watch(std::span<Change> changes) {
-  for (const Change& one : changes) append_command(client_->out(), {"WATCH", one.place.key});
+Result<std::vector<RedisVerifier::Change*>> RedisVerifier::watch(std::span<Change> changes,
+                                                                 std::size_t node) {
+  std::string& commands = servers_->client(node).out();
+  for (const Change& one : changes) append_command(commands, {"WATCH", one.place.key});
   for (const Change& one : changes)
-    append_command(client_->out(), read_command(*one.target, one.place.key, one.place.member));
-  auto seen = ask(changes.size() * 2);
+    append_command(commands, read_command(*one.target, one.place.key, one.place.member));
+  auto seen = ask_at(node, changes.size() * 2);
   if (!seen) return std::move(seen).error();
   std::vector<Change*> out;
   for (std::size_t i = 0; i < changes.size(); ++i) {
