@@ -16,19 +16,23 @@ class Certificates:
     key: Path
 
 
-def make_certificates(folder: Path, address: str = "127.0.0.1") -> Certificates:
+def make_certificates(folder: Path, address: str = "127.0.0.1", days: int = 2,
+                      authority: Certificates | None = None) -> Certificates:
+    """By a new authority, or by that of other ones. With `days` 0 the certificate expires at once."""
     folder.mkdir(parents=True, exist_ok=True)
-    made = Certificates(folder / "authority.pem", folder / "server.pem", folder / "server.key")
-    authority_key, request, extensions = folder / "authority.key", folder / "server.csr", folder / "extensions"
+    signer = authority.authority if authority else folder / "authority.pem"
+    made = Certificates(signer, folder / "server.pem", folder / "server.key")
+    authority_key, request, extensions = signer.with_suffix(".key"), folder / "server.csr", folder / "extensions"
     extensions.write_text(f"subjectAltName=IP:{address}\n")
 
     def openssl(*words: str | Path) -> None:
         subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True)
 
     new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    openssl("req", "-x509", *new_key, "-days", "2", "-subj", "/CN=millrace test authority", "-keyout", authority_key,
-            "-out", made.authority)
+    if authority is None:
+        openssl("req", "-x509", *new_key, "-days", "2", "-subj", "/CN=millrace test authority", "-keyout",
+                authority_key, "-out", made.authority)
     openssl("req", *new_key, "-subj", "/CN=millrace test server", "-keyout", made.key, "-out", request)
-    openssl("x509", "-req", "-days", "2", "-in", request, "-CA", made.authority, "-CAkey", authority_key,
+    openssl("x509", "-req", "-days", str(days), "-in", request, "-CA", made.authority, "-CAkey", authority_key,
             "-CAcreateserial", "-extfile", extensions, "-out", made.certificate)
     return made

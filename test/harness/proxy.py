@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that can cut, freeze (half-open) and delay the connections that go through it."""
+"""A TCP proxy on loopback that can cut, freeze (half-open), delay and slow down the connections that go through it."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ class Proxy:
         self._refuse = False
         self._frozen = threading.Event()
         self._latency_s = 0.0
+        self._rate: float | None = None
         self._closing = False
         self.connections = 0
         threading.Thread(target=self._accept, daemon=True).start()
@@ -83,6 +84,10 @@ class Proxy:
     def latency(self, seconds: float) -> None:
         self._latency_s = seconds
 
+    def rate(self, bytes_per_s: float | None) -> None:
+        """No more than so much passes in each direction of a connection."""
+        self._rate = bytes_per_s
+
     def _accept(self) -> None:
         while not self._closing:
             try:
@@ -121,9 +126,12 @@ class Proxy:
                 if self._frozen.is_set():
                     continue
                 if readable:
-                    data = source.recv(65536)
+                    rate = self._rate
+                    data = source.recv(65536 if rate is None else max(1, int(rate / 50)))
                     if not data:
                         break
+                    if rate is not None:
+                        time.sleep(len(data) / rate)
                     number += 1
                     heapq.heappush(waiting, (time.monotonic() + self._latency_s, number, data))
                 while waiting and waiting[0][0] <= time.monotonic():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -128,6 +129,47 @@ def test_redis_refused(tls_redis: tuple[RedisServer, int], stranger: Certificate
     done = millrace.check()
     assert done.returncode == 3, done.stdout + done.stderr
     assert "certificate" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("own", ["none", "stranger", "expired"])
+def test_certificate_of_ours_refused(own: str, tls_redis: tuple[RedisServer, int], stranger: Certificates, root: Path,
+                                     certificates: Certificates, database: Database, make: MakeMillrace) -> None:
+    """A server that wants a certificate of the client's says what is wrong with it, and so do we."""
+    _, port = tls_redis
+    database.script("create table s (id int primary key);")
+    shown = {"none": None, "stranger": stranger, "expired": expired(root, certificates)}[own]
+    more = {"redis__key__cert": str(shown.certificate), "redis__key__file": str(shown.key)} if shown else {}
+    sink = redis_tls(port, redis__cacert=str(certificates.authority), **more)
+    done = make({"source": database.settings("public.s"), "cache": sink}).check()
+    assert done.returncode == 3, done.stdout + done.stderr
+    said = {"none": "certificate required", "stranger": "unknown ca", "expired": "certificate expired"}[own]
+    assert said in done.stdout + done.stderr, done.stdout + done.stderr
+    assert "see redis.key.cert and redis.key.file" in done.stdout + done.stderr
+
+
+def test_a_servers_certificate_that_has_expired(root: Path, certificates: Certificates, database: Database,
+                                                make: MakeMillrace) -> None:
+    old, port = expired(root, certificates), free_port()
+    server = RedisServer(root / "expired-redis", options=[
+        "--tls-port", str(port), "--tls-cert-file", str(old.certificate), "--tls-key-file", str(old.key),
+        "--tls-ca-cert-file", str(old.authority), "--tls-auth-clients", "no"])
+    server.start()
+    try:
+        database.script("create table s (id int primary key);")
+        done = make({"source": database.settings("public.s"),
+                     "cache": redis_tls(port, redis__cacert=str(old.authority))}).check()
+        assert done.returncode == 3, done.stdout + done.stderr
+        assert "certificate has expired" in done.stdout + done.stderr, done.stdout + done.stderr
+    finally:
+        server.destroy()
+
+
+def expired(root: Path, certificates: Certificates) -> Certificates:
+    """A certificate that is good no longer, by the same authority."""
+    old = make_certificates(root / "expired", days=0, authority=certificates)
+    wait_until(lambda: subprocess.run(["openssl", "x509", "-checkend", "0", "-noout", "-in", str(old.certificate)],
+                                      capture_output=True, check=False).returncode, "it has expired", 10)
+    return old
 
 
 def run_over_sockets(millrace: Millrace, database: Database, client: redis.Redis) -> None:

@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from conftest import MakeMillrace
+from test_redis_replicas import Sentinel
 from test_stream import start
+from test_verify import verify
 
 from harness.history import INCLUDE, OUTPUTS, PUBLISHED, SCHEMA, History, assert_in_step, seed_of, turns
 from harness.millrace import Millrace
 from harness.pipeline import redis_settings
 from harness.postgres import Database
+from harness.proxy import Proxy
 from harness.redis_stack import RedisServer
 from harness.waiting import wait_until
 
@@ -164,7 +168,7 @@ def test_restored_from_another_pipelines_copy(make: MakeMillrace, database: Data
     millrace = start(make({"source": database.settings("public.s"), "cache": sink}))
     database.script("insert into s select i, 'v' from generate_series(1, 50) i;")
     wait_until(lambda: client.exists("s:id:50"), "rows", 15)
-    delivered(millrace)
+    delivered(millrace, 50)
     server.kill()
     server.start()
     client.hset("millrace:position:cache", mapping={"log": "another", "position": "1:1000:0"})
@@ -183,7 +187,9 @@ def test_restored_from_another_pipelines_copy(make: MakeMillrace, database: Data
     wait_until(lambda: client.xlen("t.public.s") == 51, "a new stream", 15, context=millrace.tail)
 
 
-def delivered(millrace: Millrace) -> None:
+def delivered(millrace: Millrace, rows: int) -> None:
+    """So many rows of table s are in the log, and what is there is at the target."""
+    millrace.wait_offset("t.public.s", rows)
     wait_until(lambda: millrace.status()["cache"]["lag_bytes"] == 0 and millrace.status()["source"]["lag_bytes"] == 0,
                "all is delivered", 30, context=millrace.tail)
 
@@ -240,3 +246,172 @@ def test_out_of_memory_and_on(pipeline: Pipeline, history: History, server: Redi
         client.config_set("maxmemory", 0)
         millrace.wait_state("cache", "running")
     assert_in_step(millrace, database, client, history)
+
+
+def rights(*kinds: str) -> list[str]:
+    """What docs/delivery.md says that a user needs for these."""
+    table = (Path(__file__).resolve().parents[2] / "docs" / "delivery.md").read_text()
+    found: list[str] = []
+    for kind in ("every sink", *kinds):
+        line = next(line for line in table.splitlines() if line.startswith((f"| {kind} |", f"| `{kind}` |")))
+        found += line.replace("\\|", "\0").split("|")[2].strip(" `").replace("\0", "|").split()
+    return found
+
+
+def set_user(client: redis.Redis, *words: str) -> None:
+    client.execute_command("ACL", "SETUSER", "app", *words)
+
+
+@pytest.mark.parametrize("kind", ["json", "hash", "string", "set", "sorted_set", "stream", "target.update: merge"])
+def test_least_rights(kind: str, make: MakeMillrace, database: Database, server: RedisServer) -> None:
+    """The rights that the docs name are enough for whatever a row does."""
+    server.start()
+    client = server.client()
+    merges = kind.startswith("target")
+    set_user(client, "on", ">user-secret", "resetkeys", "~s:*", "~millrace:*", "~t.public.s",
+             *rights("json", kind) if merges else rights(kind))
+    database.script("""create table s (id int primary key, v int, big text);
+      alter table s alter big set storage external;""")
+    more: dict[str, Any] = {"target.update": "merge"} if merges else {}
+    if kind == "sorted_set":
+        more = {"target.score": "v"}
+    if kind in ("set", "sorted_set"):
+        more |= {"target.key": "s:{id}", "target.member": "{id}"}
+    if kind == "string":
+        more |= {"target.value": "{id}/{v}"}
+    sink = redis_settings(server.uri, topics="t.public.s", redis__username="app", redis__password="user-secret",
+                          target__type="json" if merges else kind) | more
+    millrace = start(make({"source": database.settings("public.s"), "cache": sink}))
+    database.script("insert into s select i, i, repeat('b', 3000) from generate_series(1, 20) i;")
+    delivered(millrace, 20)
+    database.script("""update s set v = v + 1; update s set v = null where id = 3; update s set id = 30 where id = 4;
+      delete from s where id = 5; alter table s add w int; update s set w = 1; alter table s drop column w;
+      update s set v = 0 where id = 6;""")
+    delivered(millrace, 63)
+    assert client.dbsize() > 1
+    database.script("truncate s; insert into s values (40, 1, 'b');")
+    delivered(millrace, 65)
+    wait_until(lambda: client.dbsize() == 2, "what is left", 15, context=lambda: f"{client.keys()} {millrace.tail()}")
+    status = millrace.status()["cache"]
+    assert (status["state"], status["dead_letters"]) == ("running", 0), status
+    denied = {entry["object"] for entry in client.acl_log()}
+    assert denied <= {"config|get", "command|info", "info", "type"}, denied
+
+
+def test_rights_and_passwords_taken_away(pipeline: Pipeline, history: History, server: RedisServer,
+                                         database: Database) -> None:
+    """What lacks is named; given again, a restart of the sink goes on."""
+    server.start()
+    client = server.client()
+    set_user(client, "on", ">user-secret", "~*", "+@all")
+    millrace = start(pipeline(redis__username="app", redis__password="user-secret"))
+    history.start()
+    for take, give, said in (
+        (["-json.set"], ["+json.set"], "json.set"),
+        (["-zadd"], ["+zadd"], "zadd"),
+        (["resetkeys", "~millrace:*"], ["~*"], "one of the keys"),
+        (["resetpass", ">other"], ["resetpass", ">user-secret"], "WRONGPASS"),
+    ):
+        history.advance(30)
+        set_user(client, *take)
+        if said == "WRONGPASS":
+            client.execute_command("CLIENT", "KILL", "USER", "app")
+        status = millrace.wait_state("cache", "failed")
+        assert said in status["message"], status
+        assert status["hint"], status
+        assert "user-secret" not in str(status)
+        set_user(client, *give)
+        assert millrace.command("restart", "cache", "--url", millrace.url).returncode == 0
+        millrace.wait_state("cache", "running")
+    assert_in_step(millrace, database, client, history)
+
+
+def test_evicted(make: MakeMillrace, database: Database, server: RedisServer) -> None:
+    """A policy of eviction is warned of; what it has taken, `verify` finds and writes again."""
+    server.start()
+    client = server.client()
+    client.config_set("maxmemory-policy", "allkeys-lru")
+    client.config_set("maxmemory", client.info("memory")["used_memory"] + 1_500_000)
+    database.script("create table s (id int primary key, v text);")
+    millrace = make({"source": database.settings("public.s"), "cache": redis_settings(server.uri)})
+    assert "maxmemory-policy allkeys-lru removes documents" in millrace.check().stdout
+    start(millrace)
+    assert "maxmemory-policy allkeys-lru removes documents" in millrace.output.read_text()
+    database.script("insert into s select i, repeat(md5(i::text), 30) from generate_series(1, 3000) i;")
+    delivered(millrace, 3000)
+    wait_until(lambda: client.info("stats")["evicted_keys"] > 0, "keys are gone", 15)
+    client.config_set("maxmemory", 0)
+    found = verify(millrace, code=1)["public.s"]
+    assert found["missing"] > 0, found
+    mended = verify(millrace, "--repair", "missing", code=0)["public.s"]
+    assert mended["repaired"] > 0, mended
+    verify(millrace, code=0)
+    assert len(list(client.scan_iter("s:*", count=1000))) == 3000
+
+
+def memory_of(millrace: Millrace) -> int:
+    line = next(line for line in Path(f"/proc/{millrace.pid}/status").read_text().splitlines() if "VmRSS" in line)
+    return int(line.split()[1]) * 1024
+
+
+def test_a_link_that_lets_little_through(pipeline: Pipeline, history: History, server: RedisServer,
+                                         database: Database) -> None:
+    """The rows wait in the log, not in memory, and slow is no error."""
+    server.start()
+    with Proxy(server.port) as proxy:
+        millrace = start(pipeline(redis__uri=f"redis://127.0.0.1:{proxy.port}/0", redis__socket__timeout__ms=2000))
+        history.run(20)
+        before = memory_of(millrace)
+        proxy.rate(300_000)
+        with database.connect() as connection:
+            for turn in turns(3):
+                connection.execute("insert into h_int select i, (select string_agg(md5((i + j * 7)::text), '') "
+                                   "from generate_series(%s, %s + 20) j) from generate_series(1000, 5000) i "
+                                   "on conflict (id) do update set v = excluded.v", (turn, turn))
+                history.run(10)
+        wait_until(lambda: millrace.status()["source"]["rows"] > 12_000, "all is in the log", 30, context=millrace.tail)
+        wait_until(lambda: millrace.status()["cache"]["rows"] > 1_200, "some go through", 30, context=millrace.tail)
+        assert millrace.status()["cache"]["rows"] < 8_000, "most rows wait"
+        assert memory_of(millrace) - before < 120_000_000
+        assert millrace.status()["cache"]["errors"] == 0, millrace.tail()
+        assert millrace.state("cache") == "running"
+        proxy.rate(None)
+        assert_in_step(millrace, database, server.client(), history)
+        assert millrace.status()["cache"]["errors"] == 0, millrace.tail()
+
+
+@pytest.mark.parametrize("waits", [0, 1])
+def test_failover_to_a_replica_that_lacks_the_last_writes(waits: int, pipeline: Pipeline, history: History,
+                                                          database: Database, tmp_path: Path) -> None:
+    """Its position is as old as its data. With redis.wait nothing was settled that it lacks."""
+    primary = RedisServer(tmp_path / "primary")
+    primary.start()
+    with Proxy(primary.port) as link:
+        replica = RedisServer(tmp_path / "replica", options=["--replicaof", "127.0.0.1", str(link.port),
+                                                             "--repl-diskless-sync-delay", "0"])
+        replica.start()
+        wait_until(lambda: replica.client().info("replication")["master_link_status"] == "up", "in step", 30)
+        sentinel = Sentinel(tmp_path / "sentinel", primary)
+        settings = {"redis__sentinel__nodes": f"127.0.0.1:{sentinel.port}", "redis__sentinel__master__name": "shop"}
+        millrace = start(pipeline(redis__wait__replicas=waits, redis__wait__timeout__ms=300, **settings))
+        try:
+            history.start()
+            history.advance(100)
+            link.freeze(True)
+            history.advance(100)
+            if waits:
+                status = millrace.wait_state("cache", "waiting for target")
+                assert "replicas of the 1" in status["message"], status
+                millrace.terminate()  # with one server left there is nobody to wait for
+                cache = {**millrace.connectors["cache"], "redis.wait.replicas": 0}
+                millrace.connectors = {**millrace.connectors, "cache": cache}
+            primary.kill()
+            if waits:
+                millrace.start()
+            wait_until(lambda: replica.client().info("replication")["role"] == "master", "it takes over", 30)
+            history.advance(30)
+            assert_in_step(millrace, database, replica.client(), history)
+        finally:
+            sentinel.stop()
+            replica.destroy()
+            primary.destroy()

@@ -20,6 +20,11 @@ bool starts_with(std::string_view text, std::string_view start) {
   return text.substr(0, start.size()) == start;
 }
 
+/// A script may run, and not do what it does. Redis tells that as an error of no kind.
+bool is_missing_right(std::string_view error) {
+  return starts_with(error, "NOPERM") || error.find("ACL failure in script") != std::string_view::npos;
+}
+
 }  // namespace
 
 std::string_view bare_error(std::string_view error) {
@@ -32,14 +37,14 @@ std::string_view bare_error(std::string_view error) {
 
 Next next_of_error(std::string_view error) {
   error = bare_error(error);
+  if (is_missing_right(error)) return Next::kStop;
   const std::string_view code = error.substr(0, error.find(' '));
   for (const std::string_view busy :
        {"OOM", "READONLY", "LOADING", "MASTERDOWN", "BUSY", "MISCONF", "NOREPLICAS", "TRYAGAIN",
         "CLUSTERDOWN", "NOSCRIPT", "UNBLOCKED", "EXECABORT"}) {
     if (code == busy) return Next::kRetry;
   }
-  for (const std::string_view refused :
-       {"NOAUTH", "WRONGPASS", "NOPERM", "MOVED", "ASK", "CROSSSLOT", "NOPROTO"}) {
+  for (const std::string_view refused : {"NOAUTH", "WRONGPASS", "MOVED", "ASK", "CROSSSLOT", "NOPROTO"}) {
     if (code == refused) return Next::kStop;
   }
   if (starts_with(error, "ERR unknown command") || starts_with(error, "ERR max number of clients") ||
@@ -48,6 +53,25 @@ Next next_of_error(std::string_view error) {
   }
   return Next::kReject;
 }
+
+namespace {
+
+/// A NOPERM names the command that lacks (`... to run the 'json.set' command`), or it is about keys.
+Error right_missing(std::string_view what, std::string_view error) {
+  const std::size_t from = error.find('\'');
+  const std::size_t to = from == std::string_view::npos ? from : error.find('\'', from + 1);
+  const std::string start = "Redis refused " + std::string(what) + ": ";
+  if (to == std::string_view::npos) {
+    return stop_error(start + "the user may not use one of the keys (NOPERM)",
+                      "ACL SETUSER name ~pattern, for the keys of the rows and for millrace:*");
+  }
+  std::string command(error.substr(from + 1, std::min<std::size_t>(to - from - 1, 40)));
+  std::replace(command.begin(), command.end(), ' ', '|');
+  return stop_error(start + "the user may not run " + command + " (NOPERM)",
+                    "ACL SETUSER name +" + command + "; docs/delivery.md lists what a sink needs");
+}
+
+}  // namespace
 
 Error reply_error(std::string_view what, std::string_view error) {
   error = bare_error(error);
@@ -81,10 +105,7 @@ Error reply_error(std::string_view what, std::string_view error) {
     return with(Next::kStop, "user name or password is wrong (WRONGPASS)",
                 "check redis.username and redis.password");
   }
-  if (code == "NOPERM") {
-    return with(Next::kStop, "the user may not do that (NOPERM)",
-                "grant it, for example ACL SETUSER name +@all ~*, or the commands and keys named");
-  }
+  if (is_missing_right(error)) return right_missing(what, error);
   if (code == "MOVED" || code == "ASK" || code == "CROSSSLOT") {
     return with(Next::kStop, "it is a cluster", "name its nodes in redis.cluster.nodes");
   }
@@ -172,7 +193,13 @@ Status Client::log_in(const Uri& uri) {
 }
 
 Error Client::gone(const std::string& why) const {
-  return reconnect_error("lost the connection to Redis at " + where_ + ": " + why);
+  const bool certificate =
+      why.find("alert") != std::string::npos &&
+      (why.find("certificate") != std::string::npos || why.find("unknown ca") != std::string::npos);
+  return reconnect_error("lost the connection to Redis at " + where_ + ": " + why,
+                         certificate ? "the server does not take our certificate: see redis.key.cert and "
+                                       "redis.key.file, and which authority it trusts"
+                                     : "");
 }
 
 Status Client::send() {

@@ -326,6 +326,20 @@ TEST_F(RedisSinkTest, CheckOutlivesAServerThatGoesAwayWhileAsked) {
   }
 }
 
+TEST(RedisErrors, RightsThatLackAreNamedAndNoFaultOfTheRow) {
+  const std::string script =
+      "ERR ACL failure in script: User app has no permissions to run the 'json.set' command script: 9f3, on "
+      "@user_script:33.";
+  EXPECT_EQ(next_of_error(script), Next::kStop);
+  EXPECT_NE(reply_error("a write", script).message.find("json.set"), std::string::npos);
+  const Error command =
+      reply_error("SCAN", "NOPERM User app has no permissions to run the 'xinfo stream' command");
+  EXPECT_EQ(command.next, Next::kStop);
+  EXPECT_EQ(command.hint.substr(0, 30), "ACL SETUSER name +xinfo|stream");
+  EXPECT_NE(reply_error("a write", "NOPERM No permissions to access a key").hint.find("~pattern"),
+            std::string::npos);
+}
+
 TEST(RedisErrors, ReasonBehindWhatOldServersPutInFrontOfAScriptsError) {
   const std::string front = "ERR Error running script (call to f_1): @user_script:3: @user_script: 3: ";
   EXPECT_EQ(next_of_error(front + "-READONLY You can't write against a read only replica."), Next::kRetry);

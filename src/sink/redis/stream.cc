@@ -121,7 +121,11 @@ class TlsStream final : public Stream {
     ERR_clear_error();
     std::size_t count = 0;
     const int done = SSL_write_ex(tls_.get(), bytes.data(), bytes.size(), &count);
-    return moved(done, count);
+    Result<Moved> out = moved(done, count);
+    if (out) return out;
+    char byte = 0;  // the server may have said why it went
+    const auto said = read(&byte, 1);
+    return said ? std::move(out) : Result<Moved>(said.error());
   }
   Result<Moved> read(char* to, std::size_t size) override {
     ERR_clear_error();
