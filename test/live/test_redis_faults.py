@@ -298,6 +298,38 @@ def test_least_rights(kind: str, make: MakeMillrace, database: Database, server:
     assert denied <= {"config|get", "command|info", "info", "type"}, denied
 
 
+def test_least_rights_for_documents_in_documents(make: MakeMillrace, database: Database, server: RedisServer) -> None:
+    """And for keys that expire, and indexes."""
+    server.start()
+    client = server.client()
+    set_user(client, "on", ">user-secret", "resetkeys", "~s:*", "~by_v", "~millrace:*",
+             *rights("json", "target.nest", "target.expire", "indexes"))
+    database.script("""create table s (id int primary key, v int, till timestamptz, big text);
+      alter table s alter big set storage external;
+      create table c (no int primary key, s int, v int); alter table c replica identity full;""")
+    outputs = {"outputs.s.topics": "t.public.s", "outputs.s.target.key": "s:{id}", "outputs.s.target.expire": "{till}",
+               "outputs.c.topics": "t.public.c", "outputs.c.target.key": "s:{s}", "outputs.c.target.nest": "children"}
+    sink = redis_settings(server.uri, topics="t.public.s,t.public.c", redis__username="app",
+                          redis__password="user-secret") | outputs | {"indexes.by_v.prefix": "s:",
+                                                                      "indexes.by_v.fields.v": "NUMERIC"}
+    millrace = start(make({"source": database.settings("public.s,public.c"), "cache": sink}))
+    database.script("""insert into c select i, i % 5, i from generate_series(1, 20) i;
+      insert into s select i, i, null, repeat('b', 3000) from generate_series(1, 9) i;""")
+    delivered(millrace, 9)
+    database.script("""update s set v = v + 1; update s set till = now() + interval '1 hour' where id < 4;
+      update s set till = null where id = 2; delete from s where id = 3; update c set s = 2 where no = 7;
+      delete from c where no = 8; truncate c; insert into c values (30, 1, 1); truncate s;
+      insert into s values (1, 1, now() + interval '1 hour', 'b');""")
+    wanted = [{"30": {"no": 30, "s": 1, "v": 1}}]
+    wait_until(lambda: client.keys("s:*") == ["s:1"] and client.json().get("s:1", "$.children") == wanted, "all", 15,
+               context=lambda: f"{client.json().get('s:1')} {millrace.tail()}")
+    assert client.ttl("s:1") > 3000
+    status = millrace.status()["cache"]
+    assert (status["state"], status["dead_letters"]) == ("running", 0), status
+    denied = {entry["object"] for entry in client.acl_log()}
+    assert denied <= {"config|get", "command|info", "info", "type"}, denied
+
+
 def test_rights_and_passwords_taken_away(pipeline: Pipeline, history: History, server: RedisServer,
                                          database: Database) -> None:
     """What lacks is named; given again, a restart of the sink goes on."""

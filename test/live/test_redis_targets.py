@@ -203,6 +203,26 @@ def test_untouched_toast_in_two_outputs_that_move(shop: Shop, database: Database
     assert not client.exists("one:1", "two:1")
 
 
+def test_untouched_toast_that_nobody_has_is_parked(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """The document that has it was removed behind our back. Once the source sends it, the row is written."""
+    database.script("""create table p (id int primary key, v int, big text);
+      alter table p alter big set storage external;""")
+    millrace = start(shop("public.p", redis={"topics": "t.public.p", "target.key": "p:{id}"}))
+    database.script("insert into p select i, 0, repeat('b', 5000) from generate_series(1, 3) i;")
+    wait_equal(millrace, lambda: client.exists("p:1", "p:2", "p:3"), 3)
+    client.delete("p:1", "p:2")
+    database.script("update p set v = 1; update p set id = 4 where id = 2; update p set id = 5 where id = 3;")
+    wait_equal(millrace, lambda: client.json().get("p:5"), {"id": 5, "v": 1, "big": "b" * 5000})
+    wait_equal(millrace, lambda: millrace.status()["cache"]["dead_letters"], 3)
+    listed = millrace.command("dead-letters", "cache", "--url", millrace.url, "--json").stdout
+    assert "REPLICA IDENTITY FULL makes the source send them" in listed
+    assert "bbbb" not in millrace.output.read_text()
+    assert not client.exists("p:1", "p:2", "p:3", "p:4")
+    database.script("alter table p replica identity full; update p set v = 2;")
+    wait_equal(millrace, lambda: client.json().get("p:1"), {"id": 1, "v": 2, "big": "b" * 5000})
+    wait_equal(millrace, lambda: client.json().get("p:4"), {"id": 4, "v": 2, "big": "b" * 5000})
+
+
 def test_keys_expire(shop: Shop, database: Database, client: redis.Redis) -> None:
     database.script("create table x (id int primary key, till timestamptz, v int);")
     millrace = start(shop("public.x", redis={"topics": "t.public.x"}
