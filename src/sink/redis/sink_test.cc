@@ -282,6 +282,29 @@ TEST_F(RedisSinkTest, RowsAppliedBeforeUndoNothingWhenOtherRowsComeInBetween) {
   EXPECT_EQ(redis.keys().count("k:7"), 1U);
 }
 
+TEST_F(RedisSinkTest, GroupsTakenBehindARefusedOneAreNotUndone) {
+  settings.batch_commands = 1;
+  ASSERT_TRUE(open());
+  TestBatch batch;
+  const ReadBatch first = batch.insert(kTable, {1, "old", "b"}).read(1);
+  const ReadBatch second =
+      batch.remove(kTable, {1, kNotSent, kNotSent}).insert(kTable, {2, "x", "b"}).read(2);
+  int executed = 0;
+  redis.answer([&executed](const FakeRedis::Command& command) {
+    // Full for the first and the third: the second only deletes.
+    return command[0] == "EXEC" && ++executed != 2 ? "-OOM command not allowed\r\n" : std::string();
+  });
+  ASSERT_TRUE(sink->write(first));
+  ASSERT_TRUE(sink->write(second));
+  ASSERT_FALSE(settle_at(second.after));
+  redis.answer({});
+  ASSERT_TRUE(open());
+  ASSERT_TRUE(sink->write(first));
+  ASSERT_TRUE(settle(second));
+  EXPECT_EQ(writes(), (Lines{"JSON.DEL k:1", R"(JSON.SET k:2 $ {"id":2,"a":"x","big":"b"})"}));
+  EXPECT_TRUE(rejected.empty());
+}
+
 TEST_F(RedisSinkTest, PositionBehindAMoveThatWasRefusedIsWrittenAfterAll) {
   ASSERT_TRUE(open());
   TestBatch batch;
