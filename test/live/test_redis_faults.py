@@ -403,7 +403,8 @@ def test_a_link_that_lets_little_through(pipeline: Pipeline, history: History, s
                 history.run(10)
         wait_until(lambda: millrace.status()["source"]["rows"] > 12_000, "all is in the log", 30, context=millrace.tail)
         wait_until(lambda: millrace.status()["cache"]["rows"] > 1_200, "some go through", 30, context=millrace.tail)
-        assert millrace.status()["cache"]["rows"] < 8_000, "most rows wait"
+        status = millrace.status()
+        assert status["cache"]["rows"] < status["source"]["rows"] - 4_000, "most rows wait"
         assert memory_of(millrace) - before < 120_000_000
         assert millrace.status()["cache"]["errors"] == 0, millrace.tail()
         assert millrace.state("cache") == "running"
