@@ -239,7 +239,11 @@ Status RedisSink::write(const ReadBatch& rows) {
 
   if (replay_end > rows.first_row || (held_bytes_ > 0 && rows.first_row == rows.end_row)) {
     held_since_us_ = context_->clock.now_us();
-    MILLRACE_TRY(add_rows(rows, rows.first_row, replay_end, true));
+    // A truncation may have been done that the position does not tell of yet.
+    std::uint32_t overlay_end = replay_end;
+    while (overlay_end < rows.end_row && rows.batch->records()[overlay_end].op == Op::kTruncate)
+      ++overlay_end;
+    MILLRACE_TRY(add_rows(rows, rows.first_row, overlay_end, true));
     held_bytes_ += rows.batch ? rows.batch->image_bytes() + 1 : 1;
     held_after_ = replay_end == rows.end_row ? rows.after : position_at(rows, replay_end);
     if (replay_end == rows.end_row) {

@@ -282,6 +282,25 @@ TEST_F(RedisSinkTest, RowsAppliedBeforeUndoNothingWhenOtherRowsComeInBetween) {
   EXPECT_EQ(redis.keys().count("k:7"), 1U);
 }
 
+TEST_F(RedisSinkTest, TruncationThatThePositionDoesNotTellOfIsNotUndone) {
+  ASSERT_TRUE(open());
+  TestBatch batch;
+  const ReadBatch rows =
+      batch.insert(kTable, {1, "x", "b"}).truncate(kTable).insert(kTable, {2, "y", "b"}).read(1);
+  ReadBatch before = rows;
+  before.end_row = 1;
+  before.after = {};
+  before.after.set({1, 1, 1});
+  ASSERT_TRUE(settle(before));
+  sink->close();
+  ASSERT_TRUE(open());
+  ASSERT_TRUE(settle(rows));
+  const Lines done = writes();
+  EXPECT_EQ(done.front(), "JSON.DEL k:1") << "it is not written once more";
+  EXPECT_EQ(redis.keys().count("k:1"), 0U);
+  EXPECT_EQ(redis.keys().count("k:2"), 1U);
+}
+
 TEST_F(RedisSinkTest, GroupsTakenBehindARefusedOneAreNotUndone) {
   settings.batch_commands = 1;
   ASSERT_TRUE(open());
