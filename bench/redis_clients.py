@@ -16,7 +16,7 @@ from harness.paths import remove_tree
 from harness.redis_stack import RedisServer
 
 PACKAGE = "hiredis==3.2.1"  # has hiredis 1.3.0
-OWN = ("sink/redis/client.cc", "sink/redis/resp.cc", "sink/redis/stream.cc", "sink/redis/uri.cc", "base/*.cc")
+OWN = (*(f"sink/redis/client/{name}.cc" for name in ("client", "resp", "stream", "uri")), "base/*.cc")
 FLAGS = ("-O2", "-g1", "-DNDEBUG")
 
 

@@ -17,7 +17,7 @@ millrace_room(event LEVEL 1 DEPENDS base)
 millrace_room(http LEVEL 1 DEPENDS base)
 millrace_room(log LEVEL 4 DEPENDS event)  # a comment (with brackets)
 millrace_room(log/rocks LEVEL 4 DEPENDS log event)
-millrace_room(sink/redis LEVEL 4 DEPENDS event
+millrace_room(sink/redis/client LEVEL 4 DEPENDS event
               TEST_DEPENDS base)
 """
 GOOD = {
@@ -28,8 +28,8 @@ GOOD = {
     "src/log/l.h": "#pragma once\n",
     "src/log/l.cc": '#include "event/e.h"\n',
     "src/log/rocks/r.cc": '#include "log/l.h"\n#include "event/e.h"\n#include <rocksdb/db.h>\n',
-    "src/sink/redis/s.cc": '#include "event/e.h"\n#include <openssl/ssl.h>\n#include <unistd.h>\n#include <vector>\n',
-    "src/sink/redis/s_test.cc": '#include "base/a.h"\n#include <gtest/gtest.h>\n',
+    "src/sink/redis/client/s.cc": '#include "event/e.h"\n#include <openssl/ssl.h>\n#include <unistd.h>\n',
+    "src/sink/redis/client/s_test.cc": '#include "base/a.h"\n#include <gtest/gtest.h>\n',
     "src/http/h.cc": '#include "base/a.h"\n#include <httplib.h>\n',
 }
 Check = Callable[[Tree], Iterable[Fault]]
@@ -49,9 +49,9 @@ def test_a_good_tree_has_no_fault() -> None:
     ("src/base/x.cc", '#include "event/e.h"'),                 # upwards
     ("src/event/x.cc", '#include "http/h.h"'),                 # unknown file
     ("src/log/x.cc", '#include "log/rocks/r.h"'),              # a sub-room from the one around it
-    ("src/sink/redis/x.cc", '#include "base/a.h"'),            # lower, but not named
+    ("src/sink/redis/client/x.cc", '#include "base/a.h"'),            # lower, but not named
     ("src/base/x.cc", '#include "base/fake_a.h"'),             # made for tests
-    ("src/sink/redis/x.cc", '#include "s.h"'),                 # not from src/
+    ("src/sink/redis/client/x.cc", '#include "s.h"'),                 # not from src/
     ("src/nowhere/x.cc", ""),                                  # no room: never built
     ("src/nowhere/x_test.cc", ""),                             # a test that never runs
 ])

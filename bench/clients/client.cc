@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "sink/redis/client.h"
+#include "sink/redis/client/client.h"
 
 namespace millrace::redis {
 namespace {

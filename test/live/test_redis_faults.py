@@ -262,6 +262,11 @@ def set_user(client: redis.Redis, *words: str) -> None:
     client.execute_command("ACL", "SETUSER", "app", *words)
 
 
+def rows_keys(client: Any) -> list[str]:
+    """What is in Redis but for the keys that the sink keeps for itself."""
+    return [key for key in client.scan_iter() if not key.startswith("millrace:")]
+
+
 @pytest.mark.parametrize("kind", ["json", "hash", "string", "set", "sorted_set", "stream", "target.update: merge"])
 def test_least_rights(kind: str, make: MakeMillrace, database: Database, server: RedisServer) -> None:
     """The rights that the docs name are enough for whatever a row does."""
@@ -288,10 +293,11 @@ def test_least_rights(kind: str, make: MakeMillrace, database: Database, server:
       delete from s where id = 5; alter table s add w int; update s set w = 1; alter table s drop column w;
       update s set v = 0 where id = 6;""")
     delivered(millrace, 63)
-    assert client.dbsize() > 1
+    assert rows_keys(client)
     database.script("truncate s; insert into s values (40, 1, 'b');")
     delivered(millrace, 65)
-    wait_until(lambda: client.dbsize() == 2, "what is left", 15, context=lambda: f"{client.keys()} {millrace.tail()}")
+    wait_until(lambda: len(rows_keys(client)) == 1, "what is left", 15,
+               context=lambda: f"{client.keys()} {millrace.tail()}")
     status = millrace.status()["cache"]
     assert (status["state"], status["dead_letters"]) == ("running", 0), status
     denied = {entry["object"] for entry in client.acl_log()}

@@ -34,7 +34,7 @@ LIBRARIES = (
     Library(r"rocksdb/", ("log/rocks",)),
     Library(r"lz4\.h", ("log",)),
     Library(r"(libpq-fe|pg_config|postgres_ext|libpq/.*)", ("source/postgres",)),
-    Library(r"openssl/", ("sink/redis", "control", "base")),
+    Library(r"openssl/", ("sink/redis/client", "sink/redis/target", "control", "base")),
     Library(r"httplib\.h", ("http",)),
     Library(r"CLI/", ("cli",), 1),
 )

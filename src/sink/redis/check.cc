@@ -7,10 +7,10 @@
 
 #include "base/text.h"
 #include "format/time_text.h"
-#include "sink/redis/index_plan.h"
+#include "sink/redis/client/servers.h"
+#include "sink/redis/index/index_plan.h"
 #include "sink/redis/output_notes.h"
 #include "sink/redis/position_store.h"
-#include "sink/redis/servers.h"
 #include "sink/redis/settings.h"
 
 namespace millrace::redis {

@@ -6,7 +6,7 @@
 #include "base/pattern.h"
 #include "base/text.h"
 #include "sink/redis/output_notes.h"
-#include "sink/redis/target.h"
+#include "sink/redis/target/target.h"
 
 namespace millrace::redis {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "base/result.h"
 #include "connect/verify.h"
-#include "sink/redis/key_template.h"
+#include "sink/redis/target/key_template.h"
 
 namespace millrace::redis {
 

@@ -13,8 +13,8 @@
 #include "base/result.h"
 #include "connect/log_position.h"
 #include "connect/sink.h"
+#include "sink/redis/client/servers.h"
 #include "sink/redis/pipeline.h"
-#include "sink/redis/servers.h"
 
 namespace millrace::redis {
 

@@ -3,8 +3,8 @@
 
 #include <utility>
 
+#include "sink/redis/index/index_words.h"
 #include "sink/redis/index_watch.h"
-#include "sink/redis/index_words.h"
 
 namespace millrace::redis {
 namespace {

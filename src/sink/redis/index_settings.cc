@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "base/text.h"
-#include "sink/redis/index_words.h"
+#include "sink/redis/index/index_words.h"
 
 namespace millrace::redis {
 namespace {

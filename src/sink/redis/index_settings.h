@@ -4,7 +4,7 @@
 
 #include "connect/config.h"
 #include "connect/setting_faults.h"
-#include "sink/redis/index.h"
+#include "sink/redis/index/index.h"
 #include "sink/redis/output_settings.h"
 
 namespace millrace::redis {

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "sink/redis/index_words.h"
+#include "sink/redis/index/index_words.h"
 
 namespace millrace::redis {
 namespace {

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "connect/task_context.h"
-#include "sink/redis/client.h"
-#include "sink/redis/index_plan.h"
+#include "sink/redis/client/client.h"
+#include "sink/redis/index/index_plan.h"
 #include "sink/redis/pipeline.h"
 
 namespace millrace::redis {

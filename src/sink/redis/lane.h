@@ -7,10 +7,10 @@
 
 #include "base/pattern.h"
 #include "connect/sink.h"
-#include "sink/redis/commands.h"
-#include "sink/redis/encoder.h"
 #include "sink/redis/position.h"
 #include "sink/redis/settings.h"
+#include "sink/redis/target/commands.h"
+#include "sink/redis/target/encoder.h"
 
 namespace millrace::redis {
 

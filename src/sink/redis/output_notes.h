@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "connect/task_context.h"
+#include "sink/redis/client/servers.h"
 #include "sink/redis/flow.h"
 #include "sink/redis/output_settings.h"
-#include "sink/redis/servers.h"
 
 namespace millrace::redis {
 

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "sink/redis/earlier_keys.h"
-#include "sink/redis/test_rows.h"
+#include "sink/redis/target/test_rows.h"
 
 namespace millrace::redis {
 namespace {

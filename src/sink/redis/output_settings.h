@@ -6,7 +6,7 @@
 #include "base/result.h"
 #include "connect/config.h"
 #include "connect/setting_faults.h"
-#include "sink/redis/target.h"
+#include "sink/redis/target/target.h"
 
 namespace millrace::redis {
 

@@ -3,7 +3,8 @@
 #include <iterator>
 #include <utility>
 
-#include "sink/redis/scripts.h"
+#include "sink/redis/target/scripts.h"
+#include "sink/redis/target/stream_script.h"
 
 namespace millrace::redis {
 

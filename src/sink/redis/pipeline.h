@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "connect/sink.h"
-#include "sink/redis/client.h"
-#include "sink/redis/encoder.h"
+#include "sink/redis/client/client.h"
+#include "sink/redis/target/encoder.h"
 
 namespace millrace::redis {
 

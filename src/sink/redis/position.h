@@ -7,7 +7,7 @@
 
 #include "base/result.h"
 #include "connect/log_position.h"
-#include "sink/redis/resp.h"
+#include "sink/redis/client/resp.h"
 
 namespace millrace::redis {
 

@@ -7,8 +7,8 @@
 
 #include "base/result.h"
 #include "connect/log_position.h"
+#include "sink/redis/client/servers.h"
 #include "sink/redis/position.h"
-#include "sink/redis/servers.h"
 #include "sink/redis/slot_record.h"
 
 namespace millrace::redis {

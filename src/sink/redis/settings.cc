@@ -5,8 +5,8 @@
 #include <set>
 #include <utility>
 
+#include "sink/redis/client/sentinel.h"
 #include "sink/redis/index_settings.h"
-#include "sink/redis/sentinel.h"
 
 namespace millrace::redis {
 namespace {

@@ -7,8 +7,8 @@
 #include "base/result.h"
 #include "connect/config.h"
 #include "connect/setting_faults.h"
-#include "sink/redis/client.h"
-#include "sink/redis/index.h"
+#include "sink/redis/client/client.h"
+#include "sink/redis/index/index.h"
 #include "sink/redis/output_settings.h"
 
 namespace millrace::redis {

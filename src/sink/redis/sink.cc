@@ -5,14 +5,14 @@
 #include <optional>
 #include <utility>
 
-#include "sink/redis/commands.h"
+#include "sink/redis/client/servers.h"
 #include "sink/redis/flow.h"
 #include "sink/redis/index_watch.h"
 #include "sink/redis/lane.h"
 #include "sink/redis/output_notes.h"
 #include "sink/redis/position_store.h"
-#include "sink/redis/servers.h"
 #include "sink/redis/slot_move.h"
+#include "sink/redis/target/commands.h"
 
 namespace millrace::redis {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "sink/redis/sink.h"
 #include "sink/redis/spec.h"
-#include "sink/redis/test_rows.h"
+#include "sink/redis/target/test_rows.h"
 
 namespace millrace::redis {
 namespace {

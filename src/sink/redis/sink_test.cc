@@ -7,10 +7,10 @@
 #include <thread>
 
 #include "sink/redis/check.h"
-#include "sink/redis/fake_redis.h"
+#include "sink/redis/client/fake_redis.h"
 #include "sink/redis/pipeline.h"
 #include "sink/redis/spec.h"
-#include "sink/redis/test_rows.h"
+#include "sink/redis/target/test_rows.h"
 
 namespace millrace::redis {
 namespace {

@@ -5,8 +5,8 @@
 
 #include "base/result.h"
 #include "connect/sink.h"
+#include "sink/redis/client/servers.h"
 #include "sink/redis/lane.h"
-#include "sink/redis/servers.h"
 
 namespace millrace::redis {
 

@@ -9,8 +9,8 @@
 
 #include "base/result.h"
 #include "connect/log_position.h"
-#include "sink/redis/resp.h"
-#include "sink/redis/slot_map.h"
+#include "sink/redis/client/resp.h"
+#include "sink/redis/client/slot_map.h"
 
 namespace millrace::redis {
 

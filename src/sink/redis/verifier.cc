@@ -6,14 +6,14 @@
 #include <optional>
 #include <utility>
 
-#include "sink/redis/content.h"
+#include "sink/redis/client/servers.h"
 #include "sink/redis/earlier_keys.h"
-#include "sink/redis/index_plan.h"
+#include "sink/redis/index/index_plan.h"
 #include "sink/redis/lane.h"
 #include "sink/redis/output_notes.h"
 #include "sink/redis/pipeline.h"
 #include "sink/redis/position_store.h"
-#include "sink/redis/servers.h"
+#include "sink/redis/target/content.h"
 
 namespace millrace::redis {
 namespace {

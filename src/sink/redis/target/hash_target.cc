@@ -1,0 +1,111 @@
+#include <string>
+#include <vector>
+
+#include "sink/redis/client/resp.h"
+#include "sink/redis/target/scripts.h"
+#include "sink/redis/target/target_writer.h"
+
+namespace millrace::redis {
+namespace {
+
+class HashWriter final : public TargetWriter {
+ public:
+  HashWriter() {
+    move_script_ = std::string("local function merge(KEYS, ARGV)\n");
+    move_script_ += kMergeHash;
+    move_script_ += kMoveTail;
+  }
+
+  [[nodiscard]] std::vector<std::string_view> scripts() const override { return {kMergeHash, kRemove}; }
+
+  Status put(std::string& out, const Item& item, std::uint32_t& commands) override {
+    gather(item);
+    ++commands;
+    if (!kept_.empty()) return put_over(out, item, nullptr);
+    if (set_.empty() && gone_.empty()) {
+      remove(out, item);
+      return {};
+    }
+    if (!set_.empty()) {  // HSET wants a field
+      append_header(out, 2 + 2 * set_.size());
+      append_argument(out, "HSET");
+      append_argument(out, item.key);
+      MILLRACE_TRY(append_fields(out, item));
+      if (gone_.empty()) return {};
+      ++commands;
+    }
+    // The hash is not removed first: that would take a key of another type along, which is not ours.
+    append_header(out, 2 + gone_.size());
+    append_argument(out, "HDEL");
+    append_argument(out, item.key);
+    for (const std::string_view name : gone_) append_argument(out, name);
+    return {};
+  }
+
+  void remove(std::string& out, const Item& item) override {
+    append_command(out, {"EVALSHA", script(1), "1", item.key, traits_of(TargetType::kHash).redis_type});
+  }
+
+  Status move(std::string& out, const Item& item, const Move& move) override {
+    gather(item);
+    return put_over(out, item, &move);
+  }
+
+ private:
+  void gather(const Item& item) {
+    kept_.clear();
+    gone_.clear();
+    set_.clear();
+    for (const DocumentField& field : item.plan.document->fields()) {
+      const CellType type = item.cells[field.column].type;
+      if (type == CellType::kUnchanged) kept_.push_back(field.name);
+      if (type == CellType::kNull) gone_.push_back(field.name);
+      if (type > CellType::kAbsent) set_.push_back(&field);
+    }
+    gone_.insert(gone_.end(), item.plan.dropped.begin(), item.plan.dropped.end());
+  }
+
+  Status append_fields(std::string& out, const Item& item) {
+    for (const DocumentField* field : set_) {
+      append_argument(out, field->name);
+      document_.clear();
+      MILLRACE_TRY(item.plan.document->append_text(document_, *field, item.cells));
+      MILLRACE_TRY(check_size(item.plan, document_.size()));
+      append_argument(out, document_);
+    }
+    return {};
+  }
+
+  /// By the merge script: its name, or its text and the position when the key changes.
+  Status put_over(std::string& out, const Item& item, const Move* move) {
+    const std::size_t arguments = 1 + kept_.size() + 1 + gone_.size() + 2 * set_.size();
+    if (move == nullptr) {
+      append_header(out, 5 + arguments);
+      for (const std::string_view word : {std::string_view("EVALSHA"), std::string_view(script(0)),
+                                          std::string_view("2"), item.key, item.key})
+        append_argument(out, word);
+    } else {
+      append_header(out, 6 + (move->position.size() - 2) + arguments);
+      for (const std::string_view word : {std::string_view("EVAL"), std::string_view(move_script_),
+                                          std::string_view("3"), move->from, item.key})
+        append_argument(out, word);
+      for (std::size_t i = 1; i < move->position.size(); ++i) append_argument(out, move->position[i]);
+    }
+    append_argument(out, static_cast<std::int64_t>(kept_.size()));
+    for (const std::string_view name : kept_) append_argument(out, name);
+    append_argument(out, static_cast<std::int64_t>(gone_.size()));
+    for (const std::string_view name : gone_) append_argument(out, name);
+    return append_fields(out, item);
+  }
+
+  std::string move_script_;
+  std::vector<std::string_view> kept_;
+  std::vector<std::string_view> gone_;
+  std::vector<const DocumentField*> set_;
+};
+
+}  // namespace
+
+std::unique_ptr<TargetWriter> make_hash_writer() { return std::make_unique<HashWriter>(); }
+
+}  // namespace millrace::redis

@@ -1,0 +1,119 @@
+#include <string>
+#include <vector>
+
+#include "sink/redis/client/resp.h"
+#include "sink/redis/target/scripts.h"
+#include "sink/redis/target/target_writer.h"
+
+namespace millrace::redis {
+namespace {
+
+class JsonWriter final : public TargetWriter {
+ public:
+  explicit JsonWriter(bool merge) : merge_(merge) {
+    move_script_ = std::string("local function merge(KEYS, ARGV)\n");
+    move_script_ += kMergeJson;
+    move_script_ += kMoveTail;
+  }
+
+  [[nodiscard]] std::vector<std::string_view> scripts() const override {
+    return {kMergeJson, kMergeIntoJson};
+  }
+
+  Status put(std::string& out, const Item& item, std::uint32_t& commands) override {
+    ++commands;
+    if (merge_) return put_into(out, item);
+    MILLRACE_TRY(write_document(item));
+    if (item.entry.action == Overlay::Action::kPatch) return put_over(out, item, nullptr);
+    append_command(out, {"JSON.SET", item.key, "$", document_});
+    return {};
+  }
+
+  void remove(std::string& out, const Item& item) override { append_command(out, {"JSON.DEL", item.key}); }
+
+  Status move(std::string& out, const Item& item, const Move& move) override {
+    MILLRACE_TRY(write_document(item));
+    return put_over(out, item, &move);
+  }
+
+ private:
+  /// By the merge script: its name, or its text and the position when the key changes, so that there is no
+  /// way for the one to be done without the other.
+  Status put_over(std::string& out, const Item& item, const Move* move) {
+    kept_.clear();
+    for (const DocumentField& field : item.plan.document->fields()) {
+      if (item.cells[field.column].type == CellType::kUnchanged) kept_.push_back(&field);
+    }
+    const std::size_t arguments = 1 + 2 * kept_.size();
+    if (move == nullptr) {
+      append_header(out, 5 + arguments);
+      for (const std::string_view word : {std::string_view("EVALSHA"), std::string_view(script(0)),
+                                          std::string_view("2"), item.key, item.key})
+        append_argument(out, word);
+    } else {
+      append_header(out, 6 + (move->position.size() - 2) + arguments);
+      for (const std::string_view word : {std::string_view("EVAL"), std::string_view(move_script_),
+                                          std::string_view("3"), move->from, item.key})
+        append_argument(out, word);
+      for (std::size_t i = 1; i < move->position.size(); ++i) append_argument(out, move->position[i]);
+    }
+    document_.pop_back();  // the script ends it
+    bool empty = document_.size() == 1;
+    append_argument(out, document_);
+    for (const DocumentField* field : kept_) {
+      append_argument(out, field->path);
+      const std::string_view prefix = field->nested ? std::string_view() : field->prefix;
+      append_argument(out, empty ? prefix.substr(prefix.empty() ? 0 : 1) : prefix);
+      if (!field->nested) empty = false;
+    }
+    return {};
+  }
+
+  /// Member by member, leaving others alone; the whole document when there is none.
+  Status put_into(std::string& out, const Item& item) {
+    const DocumentLayout& layout = *item.plan.document;
+    MILLRACE_TRY(write_document(item));
+    std::vector<const DocumentField*> fields;
+    for (const DocumentField& field : layout.fields()) {
+      if (!is_missing(item.cells[field.column]) && !is_as_before(item, field.column))
+        fields.push_back(&field);
+    }
+    append_header(out, 6 + 2 * fields.size());
+    append_argument(out, "EVALSHA");
+    append_argument(out, script(1));
+    append_argument(out, "1");
+    append_argument(out, item.key);
+    append_argument(out, item.entry.action == Overlay::Action::kPatch ? std::string_view() : document_);
+    document_.clear();
+    if (layout.has_objects()) layout.append_objects(document_);
+    append_argument(out, document_);
+    for (const DocumentField* field : fields) {
+      append_argument(out, field->path);
+      document_.clear();
+      MILLRACE_TRY(layout.append_value(document_, *field, item.cells));
+      append_argument(out, document_);
+    }
+    return {};
+  }
+
+  /// The one row that the entry stands for says that it has left this column alone.
+  static bool is_as_before(const Item& item, std::size_t column) {
+    if (item.entry.earlier >= 0 || item.entry.moved_here) return false;
+    const Batch& batch = *item.overlay.batches[item.entry.last.batch].batch;
+    const Row row = batch.row(item.entry.last.row);
+    if (row.op != Op::kUpdate || column >= row.before.size() || !has_value(row.before[column])) return false;
+    return same_value(batch, row.before[column], item.cells.batch(column), item.cells[column]);
+  }
+
+  bool merge_;
+  std::string move_script_;
+  std::vector<const DocumentField*> kept_;
+};
+
+}  // namespace
+
+std::unique_ptr<TargetWriter> make_json_writer(const Target& target) {
+  return std::make_unique<JsonWriter>(target.merge);
+}
+
+}  // namespace millrace::redis

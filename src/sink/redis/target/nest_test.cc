@@ -1,0 +1,44 @@
+#include "sink/redis/target/nest.h"
+
+#include <gtest/gtest.h>
+
+#include "sink/redis/target/test_rows.h"
+
+namespace millrace::redis {
+namespace {
+
+const auto kTable = test_schema("t", {"order_id", "line_no", "name"}, 3);
+
+std::vector<RowNest::Found> found(std::string_view path, std::string_view member, std::string_view document) {
+  const auto nest = RowNest::make(*NestPath::parse(path), "shop.public.t", *kTable);
+  const auto text = RowText::make(*ValueTemplate::parse(member), "target.member", "shop.public.t", *kTable);
+  return nest->find(document, *text);
+}
+
+TEST(RowNest, FindsItsRowsInADocument) {
+  const auto rows =
+      found("lines", "{line_no}", R"({"id":1,"lines":{"7":{"a":1},"8 x":{}},"other":{"9":{}}})");
+  ASSERT_EQ(rows.size(), 2U);
+  const NestPlace place = nest_place(rows[1].member);
+  EXPECT_EQ(place.parent, "$");
+  EXPECT_EQ(place.part, R"(["lines"])");
+  EXPECT_EQ(place.name, "8 x");
+  EXPECT_EQ(rows[0].values, std::vector<std::string>({"7"}));
+}
+
+TEST(RowNest, FindsRowsInRows) {
+  const auto rows = found("lines.{line_no}.parts", "{name}",
+                          R"({"lines":{"7":{"parts":{"a":{},"b":{}}},"8":{},"9":{"parts":{"c":{}}}}})");
+  ASSERT_EQ(rows.size(), 3U);
+  EXPECT_EQ(nest_place(rows[2].member).parent, R"($["lines"]["9"])");
+  EXPECT_EQ(rows[2].values, std::vector<std::string>({"9", "c"}));
+}
+
+TEST(RowNest, WhatIsNoObjectHasNoRows) {
+  EXPECT_TRUE(found("lines", "{line_no}", R"({"lines":[1,2]})").empty());
+  EXPECT_TRUE(found("lines", "{line_no}", "[]").empty());
+  EXPECT_TRUE(found("lines", "{line_no}", "{").empty());
+}
+
+}  // namespace
+}  // namespace millrace::redis

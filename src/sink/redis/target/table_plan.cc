@@ -1,0 +1,199 @@
+#include "sink/redis/target/table_plan.h"
+
+#include <algorithm>
+
+namespace millrace::redis {
+namespace {
+
+constexpr std::size_t kMaxColumnsSeen = 4096;
+constexpr std::size_t kMaxKeysSeen = 64;
+constexpr std::size_t kMaxWarnings = 64;
+
+/// Members that are written by their path, not with a whole document.
+Status check_names(const Target& target, const FieldList::Field& field) {
+  if (target.type != TargetType::kJson || (!target.merge && field.path.size() == 1)) return {};
+  const auto bad = std::find_if_not(field.path.begin(), field.path.end(), can_be_made);
+  if (bad == field.path.end()) return {};
+  return reject_error("a member called " + *bad +
+                          " cannot be written by its path: RedisJSON takes no quotes, "
+                          "backslashes or outer spaces there",
+                      "give it another name in target.fields");
+}
+
+/// An update that sends no old row may have changed a column outside the table's key.
+void keep_within_key(TablePlan& plan, std::span<const std::uint16_t> columns) {
+  const auto& own = plan.schema->key_columns;
+  const auto is_own = [&own](std::uint16_t c) { return std::find(own.begin(), own.end(), c) != own.end(); };
+  if (!std::all_of(columns.begin(), columns.end(), is_own)) plan.within_table_key = false;
+}
+
+bool tells_expiry(CellType type) {
+  switch (type) {
+    case CellType::kInt64:
+    case CellType::kUint64:
+    case CellType::kDate:
+    case CellType::kTimestamp:
+    case CellType::kTimestampTz:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+const TablePlan& PlanCache::plan(std::string_view topic, const TableSchemaPtr& schema) {
+  auto& slot = plans_[{std::string(topic), schema.get()}];
+  if (slot) return *slot;
+  slot = std::make_unique<TablePlan>();
+  slot->topic = topic;
+  slot->schema = schema;
+  if (const Status made = make(*slot); !made) {
+    const Error& error = made.error();
+    slot->error = error.message + (error.hint.empty() ? "" : "; " + error.hint);
+  }
+  return *slot;
+}
+
+Status PlanCache::make(TablePlan& plan) {
+  plan.written.assign(plan.schema->columns.size(), false);
+  MILLRACE_TRY(make_key(plan));
+  MILLRACE_TRY(make_texts(plan));
+  return make_document(plan);
+}
+
+Status PlanCache::make_key(TablePlan& plan) {
+  auto key = RowKey::make(target_.key_template, plan.topic, *plan.schema);
+  if (!key) return std::move(key).error();
+  const auto owner = topic_of_pattern_.emplace(key->pattern(), plan.topic).first;
+  if (owner->second != plan.topic) {
+    return reject_error("topic " + plan.topic + " would share its keys with topic " + owner->second,
+                        "put {topic} into target.key, or give one of them a sink of its own");
+  }
+  auto& keys = keys_[plan.topic];
+  const auto same = [&key](const RowKey& other) { return key->same_keys(other); };
+  if (keys.size() < kMaxKeysSeen && std::none_of(keys.begin(), keys.end(), same)) keys.push_back(*key);
+  plan.within_table_key = key->within_table_key();
+  plan.key.emplace(std::move(*key));
+  return {};
+}
+
+/// Members, values, and the columns of score and expiry.
+Status PlanCache::make_texts(TablePlan& plan) {
+  const TableSchema& schema = *plan.schema;
+  if (target_.nest) {
+    auto nest = RowNest::make(*target_.nest, plan.topic, schema);
+    if (!nest) return std::move(nest).error();
+    keep_within_key(plan, nest->columns());
+    plan.nest.emplace(std::move(*nest));
+  }
+  if (traits_of(target_.type).has_members || target_.nest) {
+    auto member = target_.member ? RowText::make(*target_.member, "target.member", plan.topic, schema)
+                                 : RowText::of_key("target.member", schema);
+    if (!member) return std::move(member).error();
+    keep_within_key(plan, member->columns());
+    plan.member.emplace(std::move(*member));
+  }
+  if (target_.value) {
+    auto value = RowText::make(*target_.value, "target.value", plan.topic, schema);
+    if (!value) return std::move(value).error();
+    for (const std::uint16_t column : value->columns()) plan.written[column] = true;
+    plan.value.emplace(std::move(*value));
+  }
+  if (!target_.score.empty()) {
+    plan.score = find_column(schema, target_.score);
+    if (!plan.score) {
+      return reject_error("target.score names a column " + target_.score + " that table " +
+                              full_name(schema) + " has not got",
+                          "name a column of the table that holds numbers or times");
+    }
+    plan.written[*plan.score] = true;
+  }
+  if (target_.expiry.column.empty()) return {};
+  plan.expiry = find_column(schema, target_.expiry.column);
+  const std::string of =
+      "target.expire names column " + target_.expiry.column + " of table " + full_name(schema);
+  if (!plan.expiry) {
+    warn(of + ", which is not there: its keys stay");
+  } else if (!tells_expiry(schema.columns[*plan.expiry].type)) {
+    warn(of + ", which holds neither dates, timestamps nor integers: its keys stay");
+    plan.expiry.reset();
+  } else {
+    plan.written[*plan.expiry] = true;
+  }
+  return {};
+}
+
+Status PlanCache::make_document(TablePlan& plan) {
+  if (plan.value || traits_of(target_.type).has_members) return {};
+  std::vector<std::string> missing;
+  auto fields = target_.fields.resolve(*plan.schema, missing);
+  if (!fields) return std::move(fields).error();
+  for (const std::string& name : missing) {
+    warn("target.fields names a column " + name + " that table " + full_name(*plan.schema) +
+         " has not got: it is left out");
+  }
+  for (const FieldList::Field& field : *fields) MILLRACE_TRY(check_names(target_, field));
+  plan.document.emplace(plan.schema, target_.json, target_.fields, *fields);
+  std::vector<std::string> names;
+  for (const DocumentField& field : plan.document->fields()) {
+    plan.written[field.column] = true;
+    names.push_back(field.name);
+  }
+  if (target_.type != TargetType::kHash) return {};
+  const std::vector<std::string>& seen = add_columns(plan.topic, names).names;
+  // An earlier version may come again: a column that came and went leaves the table as it was before.
+  for (const auto& [known_as, one] : plans_) {
+    if (one && one->topic == plan.topic && one->document) note_dropped(*one, seen);
+  }
+  return {};
+}
+
+void PlanCache::note_dropped(TablePlan& plan, const std::vector<std::string>& seen) {
+  plan.dropped.clear();
+  for (const std::string& name : seen) {
+    const auto is_name = [&name](const DocumentField& field) { return field.name == name; };
+    if (std::ranges::none_of(plan.document->fields(), is_name)) plan.dropped.push_back(name);
+  }
+}
+
+void PlanCache::warn(std::string sentence) {
+  if (warnings_.size() >= kMaxWarnings) return;
+  if (std::find(warnings_.begin(), warnings_.end(), sentence) == warnings_.end())
+    warnings_.push_back(std::move(sentence));
+}
+
+PlanCache::Columns& PlanCache::add_columns(std::string_view topic, const std::vector<std::string>& names) {
+  Columns& seen = columns_seen_[std::string(topic)];
+  for (const std::string& name : names) {
+    if (seen.names.size() >= kMaxColumnsSeen) break;
+    if (std::find(seen.names.begin(), seen.names.end(), name) != seen.names.end()) continue;
+    seen.names.push_back(name);
+    seen.taken = false;
+  }
+  return seen;
+}
+
+void PlanCache::know_columns(std::string_view topic, const std::vector<std::string>& names) {
+  add_columns(topic, names);
+  clear();
+}
+
+std::vector<std::pair<std::string, std::vector<std::string>>> PlanCache::take_new_columns() {
+  std::vector<std::pair<std::string, std::vector<std::string>>> out;
+  for (auto& [topic, columns] : columns_seen_) {
+    if (!std::exchange(columns.taken, true)) out.emplace_back(topic, columns.names);
+  }
+  return out;
+}
+
+void PlanCache::repeat_columns() {
+  for (auto& [topic, columns] : columns_seen_) columns.taken = false;
+}
+
+std::span<const RowKey> PlanCache::keys_of(std::string_view topic) const {
+  const auto found = keys_.find(topic);
+  return found == keys_.end() ? std::span<const RowKey>() : found->second;
+}
+
+}  // namespace millrace::redis
