@@ -52,9 +52,11 @@ class Checker {
 
   /// The reply, which may be an error, or nothing when the server is gone or the time is over. The one way to
   /// the client: after a call that failed there must be no other.
-  std::optional<Reply> call(const std::vector<std::string>& command) {
+  std::optional<Reply> call(const std::vector<std::string>& command) { return call_at(node_, command); }
+
+  std::optional<Reply> call_at(std::size_t node, const std::vector<std::string>& command) {
     if (gone_ || clock_.now_us() > until_us_) return std::nullopt;
-    auto reply = servers_.call(node_, command);
+    auto reply = servers_.call(node, command);
     if (!reply) {
       gone_ = true;
       findings_.push_back(finding_of("connection", reply.error()));
@@ -182,10 +184,10 @@ class Checker {
     PositionStore store(servers_, settings_.connector, {});
     bool fresh = true;
     for (std::size_t i = 0; i < servers_.size(); ++i) {
-      const auto there = servers_.call(i, {"EXISTS", store.key(i)});
+      const auto there = call_at(i, {"EXISTS", store.key(i)});
       fresh = fresh && there && there->as_integer() == 0;
     }
-    if (!notes) return;
+    if (!notes || gone_) return;
     std::string now;
     append_timestamp(now, clock_.wall_us(), "Z", 0);
     const OutputNotes next = next_notes(read_notes(*notes), settings_.outputs, fresh, now);

@@ -62,8 +62,9 @@ Error right_missing(std::string_view what, std::string_view error) {
   const std::size_t to = from == std::string_view::npos ? from : error.find('\'', from + 1);
   const std::string start = "Redis refused " + std::string(what) + ": ";
   if (to == std::string_view::npos) {
-    return stop_error(start + "the user may not use one of the keys (NOPERM)",
-                      "ACL SETUSER name ~pattern, for the keys of the rows and for millrace:*");
+    return stop_error(
+        start + "the user may not use one of the keys (NOPERM)",
+        "ACL SETUSER name ~pattern, for the keys of the rows, for millrace:* and for the names of indexes");
   }
   std::string command(error.substr(from + 1, std::min<std::size_t>(to - from - 1, 40)));
   std::replace(command.begin(), command.end(), ' ', '|');
