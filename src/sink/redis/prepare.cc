@@ -1,0 +1,64 @@
+#include "sink/redis/prepare.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace millrace::redis {
+namespace {
+
+Status require_json(Servers& servers) {
+  for (std::size_t i = 0; i < servers.size(); ++i) {
+    auto known = servers.call(i, {"COMMAND", "INFO", "JSON.SET"});
+    if (!known) return std::move(known).error();
+    const bool missing =
+        known->is_array() && !known->elements.empty() && known->elements.front().elements.empty();
+    if (!missing) continue;
+    return servers.at_node(i, stop_error("the Redis server has no JSON module (ReJSON)",
+                                         "use Redis Stack or Redis 8, or target.type: hash"));
+  }
+  return {};
+}
+
+/// A user who may not ask leaves us with the default.
+Result<std::size_t> learn_limit(Servers& servers) {
+  std::size_t limit = 0;
+  for (std::size_t i = 0; i < servers.size(); ++i) {
+    auto reply = servers.call(i, {"CONFIG", "GET", "proto-max-bulk-len"});
+    if (!reply) return std::move(reply).error();
+    const Reply* bytes = reply->find("proto-max-bulk-len");
+    if (bytes == nullptr || bytes->as_integer() <= 0) return kDefaultMaxValueBytes;
+    const auto here = static_cast<std::size_t>(bytes->as_integer());
+    limit = limit == 0 ? here : std::min(limit, here);
+  }
+  return limit;
+}
+
+}  // namespace
+
+Status load_scripts(Servers& servers, Lane& lane) {
+  std::vector<std::string> names;
+  for (const std::string_view text : lane.writer().target().scripts()) {
+    auto name = servers.load_script(text);
+    if (!name) return std::move(name).error();
+    names.push_back(std::move(*name));
+  }
+  lane.writer().target().set_scripts(std::move(names));
+  return {};
+}
+
+Status prepare_lanes(Servers& servers, std::span<const std::unique_ptr<Lane>> lanes) {
+  const auto is_json = [](const auto& lane) { return lane->target().type == TargetType::kJson; };
+  if (std::ranges::any_of(lanes, is_json)) MILLRACE_TRY(require_json(servers));
+  const auto limit = learn_limit(servers);
+  if (!limit) return limit.error();
+  for (const auto& lane : lanes) {
+    MILLRACE_TRY(load_scripts(servers, *lane));
+    lane->writer().target().forget_sent();
+    lane->writer().target().set_max_value_bytes(*limit);
+  }
+  return {};
+}
+
+}  // namespace millrace::redis

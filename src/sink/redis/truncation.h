@@ -1,0 +1,25 @@
+#pragma once
+
+#include "base/result.h"
+#include "connect/task_context.h"
+#include "sink/redis/client/servers.h"
+#include "sink/redis/delivery.h"
+#include "sink/redis/lane.h"
+#include "sink/redis/position_store.h"
+#include "sink/redis/target/key_template.h"
+
+namespace millrace::redis {
+
+/// What the removal of keys works with.
+struct Truncation {
+  Servers& servers;
+  const PositionStore& store;  ///< whose keys stay
+  Delivery& delivery;
+  TaskContext& context;
+};
+
+/// Removes, in portions, what is under the keys of a topic in a lane, and what waits there for its parents.
+/// With nothing in flight before and after.
+[[nodiscard]] Status remove_keys(const Truncation& with, Lane& lane, const RowKey& keys);
+
+}  // namespace millrace::redis
