@@ -130,6 +130,12 @@ def test_a_source_that_begins_anew_needs_another_epoch(shop: Shop, database: Dat
     wait_until(lambda: client.exists("s:2"), "the row without a version", 15, context=millrace.tail)
     settled(millrace)
     assert not client.exists("s:1")
+    assert not millrace.status()["cache"]["warnings"]
+    database.execute("update s set n = 2 where id = 1")
+    settled(millrace)
+    wait_until(lambda: "2 of 3 writes were left out" in str(millrace.status()["cache"]["warnings"]), "the warning", 10)
+    assert "target.guard.epoch" in str(millrace.status()["cache"]["warnings"])
+    assert 'millrace_redis_stale_writes_total{connector="cache"} 2' in millrace.metrics()
     millrace.terminate()
     millrace.connectors["cache"]["target.guard.epoch"] = 1
     millrace.start()

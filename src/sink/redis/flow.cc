@@ -78,6 +78,15 @@ bool Flow::refused() const {
   return std::ranges::any_of(pipelines_, [](const auto& pipeline) { return pipeline->refused(); });
 }
 
+GuardCount Flow::guarded() const {
+  GuardCount out;
+  for (const auto& pipeline : pipelines_) {
+    out.writes += pipeline->guarded().writes;
+    out.stale += pipeline->guarded().stale;
+  }
+  return out;
+}
+
 std::size_t Flow::bytes() const {
   std::size_t out = 0;
   for (const auto& pipeline : pipelines_) out += pipeline->bytes();

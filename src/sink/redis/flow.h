@@ -47,6 +47,9 @@ class Flow {
   /// See Pipeline::refused.
   [[nodiscard]] bool refused() const;
 
+  /// See Pipeline::guarded.
+  [[nodiscard]] GuardCount guarded() const;
+
   /// Waits while more than `bytes` are in flight; not once a stop has been asked for.
   [[nodiscard]] Status keep_below(std::size_t bytes);
   /// Waits until nothing is in flight.

@@ -3,6 +3,7 @@
 #include <iterator>
 #include <utility>
 
+#include "sink/redis/target/guard_script.h"
 #include "sink/redis/target/scripts.h"
 #include "sink/redis/target/stream_script.h"
 
@@ -86,6 +87,14 @@ Status Pipeline::take_error(Group& group, std::size_t command, const std::string
   return {};
 }
 
+Status Pipeline::take_write(Group& group, std::size_t command, const Reply& reply) {
+  if (reply.is_error()) return take_error(group, command, reply.text);
+  if (command == group.entries.size()) return {};  // the position's
+  ++guarded_.writes;
+  if (reply.text == kStaleReply) ++guarded_.stale;
+  return {};
+}
+
 Status Pipeline::take_exec(Group& group, const Reply& reply) {
   if (reply.is_error() || !group.refused.empty()) {
     const std::string& text = group.refused.empty() ? reply.text : group.refused;
@@ -94,9 +103,8 @@ Status Pipeline::take_exec(Group& group, const Reply& reply) {
   if (!reply.is_array() || reply.elements.size() != group.queued()) {
     return reconnect_error("Redis answered EXEC with something else than its replies");
   }
-  for (std::size_t i = 0; i < reply.elements.size(); ++i) {
-    if (reply.elements[i].is_error()) MILLRACE_TRY(take_error(group, i, reply.elements[i].text));
-  }
+  for (std::size_t i = 0; i < reply.elements.size(); ++i)
+    MILLRACE_TRY(take_write(group, i, reply.elements[i]));
   if (!group.position) return {};
   const Reply& answer = group.position_in_script ? reply.elements.front() : reply.elements.back();
   return answer.is_error() ? Status() : take_position(group, answer);
@@ -105,7 +113,7 @@ Status Pipeline::take_exec(Group& group, const Reply& reply) {
 Status Pipeline::take_plain(Group& group, const Reply& reply, bool& complete) {
   const std::size_t command = group.replies++;
   complete = group.replies == group.entries.size();
-  return reply.is_error() ? take_error(group, command, reply.text) : Status();
+  return take_write(group, command, reply);
 }
 
 /// In a cluster: from where the slot is by now.

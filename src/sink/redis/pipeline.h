@@ -43,6 +43,12 @@ struct Group {
   std::uint32_t last_rejected = UINT32_MAX;  ///< entry
 };
 
+/// What became of writes under a guard; see Guard.
+struct GuardCount {
+  std::uint64_t writes = 0;
+  std::uint64_t stale = 0;  ///< of these, those that were left out: the key has a later version
+};
+
 /// The sentence for the rows of a command that Redis refused. Never holds values.
 [[nodiscard]] std::string reject_sentence(std::string_view error);
 
@@ -79,12 +85,15 @@ class Pipeline {
   /// that was written after that says of rows that they are there which are not.
   [[nodiscard]] bool position_lost() const { return position_lost_; }
   [[nodiscard]] Error lose_position();
+  /// Since the pipeline was made, of all writes.
+  [[nodiscard]] const GuardCount& guarded() const { return guarded_; }
 
  private:
   Status take(Group& group, const Reply& reply, bool& complete);
   Status take_exec(Group& group, const Reply& reply);
   Status take_plain(Group& group, const Reply& reply, bool& complete);
   Result<Reply> really(const Group& group, Reply reply);
+  Status take_write(Group& group, std::size_t command, const Reply& reply);
   Status take_error(Group& group, std::size_t command, const std::string& error);
   Status take_position(const Group& group, const Reply& added);
   void finish_front();
@@ -98,6 +107,7 @@ class Pipeline {
   bool position_known_;
   bool position_lost_ = false;
   bool refused_ = false;
+  GuardCount guarded_;
   Follow follow_;
 };
 

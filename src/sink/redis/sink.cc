@@ -13,6 +13,7 @@
 #include "sink/redis/position_store.h"
 #include "sink/redis/prepare.h"
 #include "sink/redis/slot_move.h"
+#include "sink/redis/stale_watch.h"
 #include "sink/redis/truncation.h"
 
 namespace millrace::redis {
@@ -60,6 +61,7 @@ class RedisSink final : public Sink {
   std::optional<PositionStore> store_;
   std::optional<Delivery> delivery_;
   std::optional<OutputWatch> outputs_;
+  std::optional<StaleWatch> stale_;  ///< with a guard
   std::optional<IndexWatch> watch_;
 
   LogPosition replay_until_;        ///< rows before it have been applied, or may have been
@@ -102,6 +104,8 @@ Result<std::optional<LogPosition>> RedisSink::open(TaskContext& context) {
   sent_ = found->start;
   if (!found->start.covers(sure_)) doubtful_ = {};  // it has other data by now
   replay_until_ = furthest(found->begun, doubtful_);
+  if (std::ranges::any_of(settings_.outputs, [](const Output& one) { return one.target.guard.has_value(); }))
+    stale_.emplace(context);
   delivery_.emplace(*servers_, *store_, settings_, context, *found);
   return std::optional(found->start);
 }
@@ -311,6 +315,7 @@ Result<Settled> RedisSink::poll(std::int64_t until_us) {
     if (!servers_->is_cluster()) watch_->step_if_due(servers_->client(0), flow.pipeline(0));
     MILLRACE_TRY(servers_->send());
     MILLRACE_TRY(flow.take_replies());
+    if (stale_) stale_->step(flow.guarded());
     if (auto settled = flow.take_settled(out.rejected)) {
       durable_ = std::move(*settled);
       if (durable_.covers(doubtful_)) doubtful_ = {};
@@ -344,6 +349,7 @@ SinkStatus RedisSink::status() const {
   if (delivery_) out.queued_bytes = static_cast<std::int64_t>(delivery_->flow().bytes() + held_bytes_);
   if (outputs_) out.warnings = outputs_->warnings();
   if (watch_) std::ranges::copy(watch_->warnings(), std::back_inserter(out.warnings));
+  if (stale_) std::ranges::copy(stale_->warnings(), std::back_inserter(out.warnings));
   for (const auto& lane : lanes_) {
     const std::vector<std::string>& more = lane->encoder().plans().warnings();
     out.warnings.insert(out.warnings.end(), more.begin(), more.end());
@@ -361,6 +367,7 @@ void RedisSink::close() {
   }
   watch_.reset();
   outputs_.reset();
+  stale_.reset();
   delivery_.reset();
   store_.reset();
   servers_.reset();
