@@ -68,7 +68,7 @@ class RedisSink final : public Sink {
   LogPosition sent_;                ///< up to where rows were sent on this connection
   LogPosition sure_;                ///< what was applied for certain when rows were refused
   LogPosition doubtful_;            ///< up to where rows may have been applied then, in part
-  LogPosition durable_;             ///< last position settled
+  LogPosition durable_;             ///< last position settled on this connection
   LogPosition held_after_;          ///< where the reader stands after the rows held
   std::size_t held_bytes_ = 0;      ///< of batches whose rows wait in the encoder
   std::int64_t held_since_us_ = 0;  ///< when the last of them came
@@ -100,7 +100,7 @@ Result<std::optional<LogPosition>> RedisSink::open(TaskContext& context) {
   MILLRACE_TRY(store_->arrange(*found));
   MILLRACE_TRY(outputs_->prepare(*servers_, found->start == LogPosition() && found->begun == LogPosition()));
   MILLRACE_TRY(learn_columns(found->columns));
-  durable_ = found->start;
+  durable_ = {};  // rows before the start may have been refused, and nobody told: see write
   sent_ = found->start;
   if (!found->start.covers(sure_)) doubtful_ = {};  // it has other data by now
   replay_until_ = furthest(found->begun, doubtful_);

@@ -282,6 +282,29 @@ TEST_F(RedisSinkTest, RowsAppliedBeforeUndoNothingWhenOtherRowsComeInBetween) {
   EXPECT_EQ(redis.keys().count("k:7"), 1U);
 }
 
+TEST_F(RedisSinkTest, RowsAppliedBeforeAreNotSettledUntilTheyWereLookedAtAgain) {
+  ASSERT_TRUE(open());
+  TestBatch batch;
+  const ReadBatch first = batch.insert(kTable, {1, "x", "b"}).read(1);
+  const ReadBatch second = batch.insert(kTable, {2, "x", "b"}).read(2);
+  ASSERT_TRUE(settle(first));
+  ASSERT_TRUE(settle(second));
+  sink->close();
+  ASSERT_TRUE(open());
+  redis.answer([](const FakeRedis::Command& command) {
+    const bool refused = command[0] == "JSON.SET" && command[1] == "k:1";
+    return refused ? std::string("-WRONGTYPE it is a list\r\n") : std::string();
+  });
+  ASSERT_TRUE(sink->write(first));  // the log has not been told of it, nor of what Redis said
+  const auto held = sink->poll(0);
+  ASSERT_TRUE(held);
+  EXPECT_FALSE(held->durable.covers(first.after));
+  rejected = held->rejected;
+  ASSERT_TRUE(settle(second));
+  ASSERT_EQ(rejected.size(), 1U);
+  EXPECT_EQ(rejected[0].target_key, "k:1");
+}
+
 TEST_F(RedisSinkTest, TruncationThatThePositionDoesNotTellOfIsNotUndone) {
   ASSERT_TRUE(open());
   TestBatch batch;
