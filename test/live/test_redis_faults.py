@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 from conftest import MakeMillrace
 from test_redis_replicas import Sentinel
 from test_stream import start
@@ -22,6 +21,7 @@ from harness.pipeline import redis_settings
 from harness.postgres import Database
 from harness.proxy import Proxy
 from harness.redis_stack import RedisServer
+from harness.rights import rights, set_user
 from harness.waiting import wait_until
 
 Pipeline = Callable[..., Millrace]
@@ -246,20 +246,6 @@ def test_out_of_memory_and_on(pipeline: Pipeline, history: History, server: Redi
         client.config_set("maxmemory", 0)
         millrace.wait_state("cache", "running")
     assert_in_step(millrace, database, client, history)
-
-
-def rights(*kinds: str) -> list[str]:
-    """What docs/delivery.md says that a user needs for these."""
-    table = (Path(__file__).resolve().parents[2] / "docs" / "delivery.md").read_text()
-    found: list[str] = []
-    for kind in ("every sink", *kinds):
-        line = next(line for line in table.splitlines() if line.startswith((f"| {kind} |", f"| `{kind}`")))
-        found += line.replace("\\|", "\0").split("|")[2].strip(" `").replace("\0", "|").split()
-    return found
-
-
-def set_user(client: redis.Redis, *words: str) -> None:
-    client.execute_command("ACL", "SETUSER", "app", *words)
 
 
 def rows_keys(client: Any) -> list[str]:

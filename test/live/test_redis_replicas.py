@@ -18,6 +18,7 @@ from harness.paths import redis_stack_home
 from harness.pipeline import redis_settings
 from harness.postgres import Database
 from harness.redis_stack import RedisServer
+from harness.rights import rights, set_user
 from harness.waiting import free_port, wait_until
 
 
@@ -89,13 +90,17 @@ def test_a_write_waits_for_its_replica(make: MakeMillrace, database: Database,
 def test_failover_in_the_middle_of_a_batch(make: MakeMillrace, database: Database, tmp_path: Path, waits: int,
                                            pair: tuple[RedisServer, RedisServer]) -> None:
     """The primary is killed under load. The replica has a prefix of what was written, its position with it, and the
-    sink goes on from there."""
+    sink goes on from there, with the least rights."""
     primary, replica = pair
+    for server in pair:
+        set_user(server.client(), "on", ">user-secret", "~*",
+                 *rights("json", "redis.wait.replicas", "Sentinel"))
     database.script(SCHEMA)
     load = Load(database.connect, seed=11 + waits)
     sentinel = Sentinel(tmp_path / "sentinel", primary)
     millrace = start(make({"source": database.settings(INCLUDE),
                            "cache": redis_settings("redis://127.0.0.1:1/0", redis__wait__replicas=waits,
+                                                   redis__username="app", redis__password="user-secret",
                                                    redis__sentinel__nodes=f"127.0.0.1:1,127.0.0.1:{sentinel.port}",
                                                    redis__sentinel__master__name="shop")}))
     load.run(50)
@@ -110,6 +115,8 @@ def test_failover_in_the_middle_of_a_batch(make: MakeMillrace, database: Databas
     wait_until(lambda: replica.client().info("replication")["role"] == "master", "the replica takes over", 30)
     load.run(50)
     settle_and_compare(millrace, database, replica.client(), load, 1)
+    denied = {entry["object"] for server in pair[1:] for entry in server.client().acl_log()}
+    assert denied <= {"config|get", "command|info", "info"}, denied
     load.close()
     sentinel.stop()
 
