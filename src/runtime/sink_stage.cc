@@ -106,6 +106,7 @@ Result<StepOutcome> SinkStage::open(std::int64_t until_us) {
   settled_ = std::move(*settled);
   read_ = told_ = durable_ = start.from;
   applied_ = start.applied;
+  rereads_ = !read_.covers(applied_);
   skipped_.reset();
   in_flight_.clear();
   // Kept before the first row: from now on the log keeps for this sink what it has not read, or has to read
@@ -169,9 +170,11 @@ Result<bool> SinkStage::read_and_write(std::int64_t until_us) {
     wait_until_us = std::min(until_us, settle_due_us());
     if (skipped_) wait_until_us = std::min(wait_until_us, told_us_ + kTellPositionEveryUs);
   }
-  Result<std::optional<ReadBatch>> read = settings_.log.read(wants_, read_, wait_until_us);
+  Result<std::optional<ReadBatch>> read =
+      rereads_ ? read_applied() : settings_.log.read(wants_, read_, wait_until_us);
   if (!read) return std::move(read).error();
   if (!*read) {
+    if (std::exchange(rereads_, false)) return true;
     if (in_flight_.empty()) heartbeat_.beat(now());  // the log says there is nothing to do
     MILLRACE_TRY(tell_position());
     return false;
@@ -190,6 +193,33 @@ Result<bool> SinkStage::read_and_write(std::int64_t until_us) {
   if (split.applied) MILLRACE_TRY(write(*split.applied));
   if (split.fresh) MILLRACE_TRY(write(*split.fresh));
   return true;
+}
+
+/// Only of streams whose rows the target has applied beyond what the log knows: it looks at these as a whole,
+/// so nothing of the others may come in between. Nothing: there are no more.
+Result<std::optional<ReadBatch>> SinkStage::read_applied() {
+  const auto is_behind = [this](const StreamPosition& at) { return at < applied_.at(at.stream); };
+  Result<LogPosition> from = settings_.log.latest();
+  if (!from) return std::move(from).error();
+  bool any = false;
+  for (const StreamPosition& at : read_.streams()) {
+    if (!is_behind(at)) continue;
+    from->set(at);
+    any = true;
+  }
+  if (!any) return std::optional<ReadBatch>();
+  for (;;) {
+    auto read = settings_.log.read(wants_, *from, now());
+    if (!read || !*read) return read;
+    LogPosition after = read_;
+    for (const StreamPosition& at : read_.streams()) {
+      if (is_behind(at)) after.set((*read)->after.at(at.stream));
+    }
+    // Of another stream: it has just come.
+    const bool other = after == read_;
+    *from = std::exchange((*read)->after, std::move(after));
+    if (!other) return read;
+  }
 }
 
 Status SinkStage::write(const ReadBatch& rows) {

@@ -49,6 +49,7 @@ class SinkStage final : public Stage {
   Result<StepOutcome> finish(std::int64_t until_us);
 
   Result<bool> read_and_write(std::int64_t until_us);
+  Result<std::optional<ReadBatch>> read_applied();
   Result<bool> tend_letters();
   Status write(const ReadBatch& rows);
   Status tell_position();
@@ -95,6 +96,7 @@ class SinkStage final : public Stage {
   LogPosition told_;                    // up to here the sink was handed rows or a position
   LogPosition durable_;                 // up to here everything is at the target or among the rejects
   LogPosition applied_;                 // SinkStart::applied
+  bool rereads_ = false;                // rows up to there
   std::optional<LogPosition> settled_;  // what the log has of `durable_`
   std::optional<ReadBatch> skipped_;    // the last empty range, to tell the sink its position
   std::vector<Rejected> rejected_;      // not yet in the log

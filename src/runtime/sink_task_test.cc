@@ -14,11 +14,10 @@ using ::testing::SizeIs;
 
 class SinkTaskTest : public testing::Test {
  protected:
-  void make(std::size_t in_flight_bytes = 1U << 20U) {
-    task_ = std::make_unique<SinkTask>(
-        bench_.settings("cache"), std::make_unique<StubSink>(script_),
-        [](std::string_view topic) { return topic == simulation::Database::topic(0); },
-        MemoryShares{1, in_flight_bytes});
+  static bool is_first(std::string_view topic) { return topic == simulation::Database::topic(0); }
+  void make(std::size_t in_flight_bytes = 1U << 20U, const TopicFilter& wants = is_first) {
+    task_ = std::make_unique<SinkTask>(bench_.settings("cache"), std::make_unique<StubSink>(script_), wants,
+                                       MemoryShares{1, in_flight_bytes});
   }
   ConnectorStatus status() { return task_->status(bench_.clock.now_us()); }
   void turn(int rounds) { bench_.turn(*task_, rounds); }
@@ -122,6 +121,24 @@ TEST_F(SinkTaskTest, WhatTheTargetHasIsMarkedAndTheRestIsNot) {
   EXPECT_TRUE(script_.written[0].already_applied);
   EXPECT_TRUE(script_.written[1].already_applied);
   EXPECT_FALSE(script_.written[2].already_applied);
+}
+
+TEST_F(SinkTaskTest, WhatTheTargetHasIsReadFirstWhateverOtherSourcesBring) {
+  for (std::uint64_t i = 1; i <= 4; ++i) {
+    bench_.append(i, 0, "one");
+    bench_.append(i, 1, "two");
+  }
+  ASSERT_TRUE(bench_.log->settle("cache", *LogPosition::parse("1:0:0,2:1:0"), {}));
+  script_.position = *LogPosition::parse("1:3:0,2:1:0");
+  make(1U << 20U, [](std::string_view) { return true; });
+  turn(20);
+  ASSERT_THAT(script_.written, SizeIs(7));
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(script_.written[i].stream, 1U) << i;
+    EXPECT_TRUE(script_.written[i].already_applied) << i;
+    EXPECT_EQ(script_.written[i].after.text(), "1:" + std::to_string(i + 1) + ":0,2:1:0");
+  }
+  EXPECT_EQ(script_.written.back().after.text(), "1:4:0,2:4:0");
 }
 
 TEST_F(SinkTaskTest, APositionOfSkippedRowsReachesTheTargetAndTheLog) {

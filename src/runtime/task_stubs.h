@@ -141,10 +141,10 @@ struct Bench {
     out.end_transaction();
     return {0, commit, 0, {}};
   }
-  void append(std::uint64_t number, std::uint32_t table = 0) const {
+  void append(std::uint64_t number, std::uint32_t table = 0, std::string_view source = "db") const {
     BatchBuilder builder;
     const SourcePosition after = add(builder, number, table);
-    const auto stream = log->open_stream("db");
+    const auto stream = log->open_stream(source);
     MILLRACE_CHECK(log->append(*stream, builder.seal(), after, {}).has_value());
   }
   /// Steps all stages, round by round, the clock a millisecond a round.

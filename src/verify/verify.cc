@@ -1,6 +1,7 @@
 #include "verify/verify.h"
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -183,17 +184,20 @@ Status Verifier::settle(bool all) {
 Status Verifier::look_at_all(std::vector<Suspect*> due) {
   while (!due.empty()) {
     const RowName& first = due.front()->name;
-    const auto rest = std::stable_partition(due.begin(), due.end(), [&](const Suspect* one) {
-      return std::ranges::equal(one->name, first, {}, &RowName::value_type::first,
-                                &RowName::value_type::first);
-    });
-    for (std::span<Suspect* const> like(due.begin(), rest); !like.empty();) {
+    std::vector<Suspect*> alike;
+    std::vector<Suspect*> others;
+    std::ranges::partition_copy(due, std::back_inserter(alike), std::back_inserter(others),
+                                [&](const Suspect* one) {
+                                  return std::ranges::equal(one->name, first, {}, &RowName::value_type::first,
+                                                            &RowName::value_type::first);
+                                });
+    for (std::span<Suspect* const> rest = alike; !rest.empty();) {
       if (context_.stop.stop_requested()) return retry_error("stopped");
-      const std::size_t count = std::min(like.size(), kLooksAtOnce);
-      MILLRACE_TRY(look_again(like.first(count)));
-      like = like.subspan(count);
+      const std::size_t count = std::min(rest.size(), kLooksAtOnce);
+      MILLRACE_TRY(look_again(rest.first(count)));
+      rest = rest.subspan(count);
     }
-    due.erase(due.begin(), rest);
+    due = std::move(others);
   }
   return {};
 }

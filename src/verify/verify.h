@@ -82,7 +82,7 @@ class Verifier {
   struct Suspect;
   /// A suspect whose entry is to be mended, and how that was when last looked at.
   struct Repair {
-    Suspect* suspect;
+    Suspect* suspect = nullptr;
     EntryState state;
   };
   Status read_rows(const std::function<void(std::uint64_t)>& progress);

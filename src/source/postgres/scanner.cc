@@ -112,7 +112,7 @@ class PostgresScanner final : public TableScanner {
       }
       sql += (&name == names.data() ? "(" : ", (") + row + ")";
     }
-    const Status done = copy(sql + ")", out, false);
+    Status done = copy(sql + ")", out, false);
     // Texts that were made of keys in the target need not be values of the type: no row has such a name.
     const bool no_value = !done && connection_->refused_with().starts_with("22");
     if (!no_value) return done;
