@@ -223,22 +223,6 @@ def test_untouched_toast_that_nobody_has_is_parked(shop: Shop, database: Databas
     wait_equal(millrace, lambda: client.json().get("p:4"), {"id": 4, "v": 2, "big": "b" * 5000})
 
 
-def test_keys_expire(shop: Shop, database: Database, client: redis.Redis) -> None:
-    database.script("create table x (id int primary key, till timestamptz, v int);")
-    millrace = start(shop("public.x", redis={"topics": "t.public.x"}
-                          | output("row", target__key="row:{id}", target__expire="{till}")
-                          | output("all", target__type="set", target__key="all", target__expire="1000")))
-    database.script("""insert into x values (1, now() + interval '1 hour', 1), (2, null, 1), (3, 'infinity', 1),
-      (4, now() - interval '1 second', 1), (5, now() + interval '2 seconds', 1);""")
-    wait_equal(millrace, lambda: client.smembers("all"), {"1", "2", "3", "4", "5"})
-    assert 3500 < client.ttl("row:1") <= 3600
-    assert [client.ttl(f"row:{key}") for key in (2, 3)] == [-1, -1]
-    assert 900 < client.ttl("all") <= 1000
-    wait_until(lambda: not client.exists("row:4", "row:5"), "they are gone", 15)
-    database.script("update x set till = null where id = 1;")
-    wait_equal(millrace, lambda: client.ttl("row:1"), -1)
-
-
 def test_keys_of_another_type_are_left_alone(shop: Shop, database: Database, client: redis.Redis) -> None:
     """Whatever the target type: the row is parked and the key stays as it is."""
     database.script("create table o (id int primary key, n int);")
@@ -267,6 +251,8 @@ def test_settings_that_mean_nothing_are_refused(shop: Shop, database: Database) 
                             ({"target.member": "{id}"}, ["target.member", "set or sorted_set"]),
                             ({"target.fields": "a as b c"}, ["target.fields"]),
                             ({"target.expire": "soon"}, ["target.expire", "seconds"]),
+                            ({"target.type": "hash", "target.expire.fields": "v soon"}, ["'v soon'", "seconds"]),
+                            ({"target.expire.fields": "v 5"}, ["target.expire.fields", "hash"]),
                             (output("a", target__type="json") | output("b", target__type="hash"),
                              ["write the same keys"])):
         done = shop("public.s", redis=settings).check()

@@ -128,6 +128,11 @@ class Checker {
       module("JSON module", "JSON.SET", "missing, and target.type is json",
              "use Redis Stack or Redis 8, or target.type: hash");
     }
+    const auto ends_fields = [](const Output& output) { return !output.target.field_expiries.empty(); };
+    if (std::ranges::any_of(settings_.outputs, ends_fields)) {
+      module("expiry of fields", "HPEXPIREAT", "missing, and target.expire.fields needs it",
+             "use Redis 7.4 or later, or leave target.expire.fields out");
+    }
     if (settings_.indexes.empty()) return;
     module("search module", "FT.CREATE", "missing, and there are indexes to make",
            "use Redis Stack or Redis 8");

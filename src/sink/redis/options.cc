@@ -205,6 +205,12 @@ std::vector<OptionSpec> document_options() {
            "When keys go by themselves: seconds after the row's last change (`3600`), or by a column "
            "(`{expires_at}`): a date or timestamp, or an integer of seconds; NULL and infinity: never. Keys "
            "that rows share go as a whole."},
+      {.name = "target.expire.fields",
+       .type = kList,
+       .group = "Target",
+       .doc =
+           "Of a `hash`: fields that go by themselves, as `column 3600` (seconds after the field was last "
+           "written) or `column {until}` (when another column says, as in target.expire). Needs Redis 7.4."},
       {.name = "target.guard",
        .type = kEnum,
        .default_value = "none",

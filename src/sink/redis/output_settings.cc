@@ -135,21 +135,41 @@ void OutputReader::read_texts() {
   target.score = text("target.score");
 }
 
-void OutputReader::read_expiry() {
-  if (!has("target.expire")) return;
-  const std::string& written = text("target.expire");
-  Expiry& expiry = output_.target.expiry;
+/// `3600` or `{column}`.
+std::optional<Expiry> parse_expiry(std::string_view written) {
+  Expiry out;
   if (written.size() > 2 && written.front() == '{' && written.back() == '}') {
-    expiry.column = written.substr(1, written.size() - 2);
-    return;
+    out.column = written.substr(1, written.size() - 2);
+    return out;
   }
   const auto seconds = parse_int64(written);
-  if (seconds && *seconds > 0 && *seconds <= kMaxExpirySeconds) {
-    expiry.seconds = *seconds;
-    return;
+  if (!seconds || *seconds <= 0 || *seconds > kMaxExpirySeconds) return std::nullopt;
+  out.seconds = *seconds;
+  return out;
+}
+
+void OutputReader::read_expiry() {
+  if (has("target.expire")) {
+    if (auto expiry = parse_expiry(text("target.expire"))) {
+      output_.target.expiry = std::move(*expiry);
+    } else {
+      faults_.add(option("target.expire"), "it is neither a number of seconds nor a column in braces",
+                  "write for example target.expire: 3600, or target.expire: \"{expires_at}\"");
+    }
   }
-  faults_.add(option("target.expire"), "it is neither a number of seconds nor a column in braces",
-              "write for example target.expire: 3600, or target.expire: \"{expires_at}\"");
+  for (const std::string& written : config_.list(option("target.expire.fields"))) {
+    const std::size_t at = written.rfind(' ');
+    auto expiry =
+        at == std::string::npos ? std::nullopt : parse_expiry(std::string_view(written).substr(at + 1));
+    if (expiry) {
+      const std::size_t end = written.find_last_not_of(' ', at);
+      output_.target.field_expiries.push_back({written.substr(0, end + 1), std::move(*expiry)});
+    } else {
+      faults_.add(option("target.expire.fields"),
+                  "'" + written + "' is not a column with a number of seconds or a column in braces",
+                  "write for example target.expire.fields: [token 3600, \"code {code_until}\"]");
+    }
+  }
 }
 
 void OutputReader::read_guard() {
@@ -190,6 +210,8 @@ void OutputReader::refuse_what_does_not_fit() {
   const Target& target = output_.target;
   refuse_unless(traits.has_members || target.nest, "target.member", "set or sorted_set, or for target.nest");
   refuse_unless(type == TargetType::kJson || !target.nest, "target.nest", "json");
+  refuse_unless(type == TargetType::kHash, "target.expire.fields",
+                "hash; members of documents cannot go by themselves, only whole keys (target.expire)");
   refuse_unless(!target.nest, "target.expire", "documents, not for rows in them");
   if (target.nest && prefix_.empty()) {
     faults_.add("target.nest", "the documents that the rows lie in are another output's",

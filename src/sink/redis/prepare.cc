@@ -8,17 +8,31 @@
 namespace millrace::redis {
 namespace {
 
-Status require_json(Servers& servers) {
+/// `error` where a server does not know the command. One that may not be asked shows it at the first write.
+Status require(Servers& servers, const std::string& command, const Error& error) {
   for (std::size_t i = 0; i < servers.size(); ++i) {
-    auto known = servers.call(i, {"COMMAND", "INFO", "JSON.SET"});
+    auto known = servers.call(i, {"COMMAND", "INFO", command});
     if (!known) return std::move(known).error();
     const bool missing =
         known->is_array() && !known->elements.empty() && known->elements.front().elements.empty();
-    if (!missing) continue;
-    return servers.at_node(i, stop_error("the Redis server has no JSON module (ReJSON)",
-                                         "use Redis Stack or Redis 8, or target.type: hash"));
+    if (missing) return servers.at_node(i, error);
   }
   return {};
+}
+
+Status require_commands(Servers& servers, std::span<const std::unique_ptr<Lane>> lanes) {
+  const auto any = [&](auto needs) {
+    return std::ranges::any_of(lanes, [&](const auto& lane) { return needs(lane->target()); });
+  };
+  if (any([](const Target& target) { return target.type == TargetType::kJson; })) {
+    MILLRACE_TRY(require(servers, "JSON.SET",
+                         stop_error("the Redis server has no JSON module (ReJSON)",
+                                    "use Redis Stack or Redis 8, or target.type: hash")));
+  }
+  if (!any([](const Target& target) { return !target.field_expiries.empty(); })) return {};
+  return require(servers, "HPEXPIREAT",
+                 stop_error("the Redis server cannot end single fields of a hash (HPEXPIREAT)",
+                            "use Redis 7.4 or later, or leave target.expire.fields out"));
 }
 
 /// A user who may not ask leaves us with the default.
@@ -49,8 +63,7 @@ Status load_scripts(Servers& servers, Lane& lane) {
 }
 
 Status prepare_lanes(Servers& servers, std::span<const std::unique_ptr<Lane>> lanes) {
-  const auto is_json = [](const auto& lane) { return lane->target().type == TargetType::kJson; };
-  if (std::ranges::any_of(lanes, is_json)) MILLRACE_TRY(require_json(servers));
+  MILLRACE_TRY(require_commands(servers, lanes));
   const auto limit = learn_limit(servers);
   if (!limit) return limit.error();
   for (const auto& lane : lanes) {

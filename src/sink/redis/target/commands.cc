@@ -3,13 +3,10 @@
 #include <algorithm>
 #include <tuple>
 
-#include "format/time_text.h"
 #include "sink/redis/client/resp.h"
 
 namespace millrace::redis {
 namespace {
-
-constexpr std::int64_t kMillisPerDay = 86'400'000;
 
 /// What the last row of `entry` alone does to the entry's key. False when that cannot be told.
 bool find_action(const Overlay& overlay, Overlay::Entry& entry) {
@@ -28,53 +25,9 @@ bool find_action(const Overlay& overlay, Overlay::Entry& entry) {
   return true;
 }
 
-/// Appends when the row's key is to go, and with which command.
-std::string_view expiry_command(const Cell& cell, std::string& when) {
-  const auto value = static_cast<std::int64_t>(cell.word);
-  switch (cell.type) {
-    case CellType::kInt64:
-      when = std::to_string(value);
-      return "EXPIRE";
-    case CellType::kUint64:
-      when = std::to_string(cell.word);
-      return "EXPIRE";
-    case CellType::kDate:
-    case CellType::kTimestamp:
-    case CellType::kTimestampTz:
-      if (value == kInfinity) return "PERSIST";
-      when = value == kMinusInfinity        ? "0"
-             : cell.type == CellType::kDate ? std::to_string(value * kMillisPerDay)
-                                            : std::to_string(floor_div(value, 1000));
-      return "PEXPIREAT";
-    default:
-      return "PERSIST";
-  }
-}
-
 }  // namespace
 
-CommandWriter::CommandWriter(const Target& target)
-    : expiry_(target.expiry), writer_(make_target_writer(target)) {}
-
-/// Behind the write of the row, in the same MULTI.
-void CommandWriter::append_expiry(std::string& out, const Item& item, std::uint32_t& commands) const {
-  if (expiry_.seconds > 0) {
-    ++commands;
-    append_command(out, {"EXPIRE", item.key, std::to_string(expiry_.seconds)});
-    return;
-  }
-  if (!item.plan.expiry || item.cells.size() <= *item.plan.expiry) return;
-  const Cell& cell = item.cells[*item.plan.expiry];
-  if (is_missing(cell)) return;
-  std::string when;
-  const std::string_view command = expiry_command(cell, when);
-  ++commands;
-  if (when.empty()) {
-    append_command(out, {command, item.key});
-  } else {
-    append_command(out, {command, item.key, when});
-  }
-}
+CommandWriter::CommandWriter(const Target& target) : expiry_(target), writer_(make_target_writer(target)) {}
 
 Status CommandWriter::append_entry(std::string& out, const Overlay& overlay, const Overlay::Entry& entry,
                                    std::uint32_t& commands) {
@@ -89,7 +42,7 @@ Status CommandWriter::append_entry(std::string& out, const Overlay& overlay, con
   }
   Status done = writer_->put(out, item, commands);
   if (done) {
-    append_expiry(out, item, commands);
+    expiry_.append(out, item, entry.moved_here, commands);
     writer_->finish(out, start, item, commands);
   } else {
     out.resize(start);
@@ -135,7 +88,7 @@ std::uint32_t CommandWriter::append_move(std::string& out, const Overlay& overla
   const Status written = writer_->move(out, item, move);
   if (written) {
     std::uint32_t commands = 1;
-    append_expiry(out, item, commands);
+    expiry_.append(out, item, true, commands);
     return commands;
   }
   out.resize(start);

@@ -8,6 +8,7 @@
 
 #include "connect/sink.h"
 #include "sink/redis/target/encoder.h"
+#include "sink/redis/target/expiry.h"
 #include "sink/redis/target/target_writer.h"
 
 namespace millrace::redis {
@@ -34,9 +35,8 @@ class CommandWriter {
                       std::uint32_t& commands);
   std::uint32_t append_last_good(std::string& out, const Overlay& overlay, const Overlay::Entry& entry,
                                  const std::string& error, std::vector<Rejected>& rejected);
-  void append_expiry(std::string& out, const Item& item, std::uint32_t& commands) const;
 
-  Expiry expiry_;
+  ExpiryWriter expiry_;
   std::unique_ptr<TargetWriter> writer_;
 };
 

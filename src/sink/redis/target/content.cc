@@ -95,6 +95,7 @@ std::vector<std::string> different_fields(const Content& wanted, const Content& 
   std::vector<std::string> out;
   for (const auto& [name, value] : wanted.fields) {
     const auto other = found.fields.find(name);
+    if (other == found.fields.end() && std::ranges::count(wanted.fleeting, name) > 0) continue;
     if (other == found.fields.end() ||
         (other->second != value && !(wanted.is_json && same_canonical(value, other->second))))
       out.push_back(name);
@@ -121,6 +122,7 @@ Result<Content> wanted_content(const Target& target, const Item& item) {
       for (const DocumentField& field : item.plan.document->fields()) {
         if (!has_value(item.cells[field.column])) out.absent.push_back(field.name);
       }
+      for (const FieldEnd& field : item.plan.field_ends) out.fleeting.push_back(field.name);
       out.absent.insert(out.absent.end(), item.plan.dropped.begin(), item.plan.dropped.end());
       break;
     }

@@ -442,6 +442,7 @@ Overlay Encoder::take_move(std::uint32_t row, std::string& from, std::vector<Rej
   bool complete = false;
   from = change.old_id.key();
   put(change.id, change, Overlay::Action::kPatch, merged_image(change, nullptr, complete));
+  overlay_.entries.front().moved_here = true;
   const Overlay::Source source = overlay_.batches.back();
   Overlay out = take();
   overlay_.batches.push_back(source);  // the batch goes on

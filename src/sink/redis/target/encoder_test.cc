@@ -293,7 +293,7 @@ TEST(Encoder, HashesLeaveNullsOutAndForgetDroppedColumns) {
   static_cast<void>(s.add(batch.read(1)));
   EXPECT_EQ(s.commands(),
             (Lines{"HSET k:1 id 1 a x\xff", "HDEL k:1 big", "EVALSHA REMOVE 1 k:2 hash",
-                   "EVALSHA MERGE 2 k:3 k:3 1 big 1 a id 3", "HSET k:4 id 4 a n", "HDEL k:4 big"}));
+                   "EVALSHA MERGE 2 k:3 k:3 1 big 0 1 a id 3", "HSET k:4 id 4 a n", "HDEL k:4 big"}));
 }
 
 TEST(Encoder, HashesForgetAColumnThatCameAndWent) {

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -20,20 +21,25 @@ class HashWriter final : public TargetWriter {
 
   Status put(std::string& out, const Item& item, std::uint32_t& commands) override {
     gather(item);
-    ++commands;
-    if (!kept_.empty()) return put_over(out, item, nullptr);
+    if (!kept_.empty()) {
+      ++commands;
+      return put_over(out, item, nullptr);
+    }
     if (set_.empty() && gone_.empty()) {
+      if (!fleeting_.empty()) return {};
+      ++commands;
       remove(out, item);
       return {};
     }
     if (!set_.empty()) {  // HSET wants a field
+      ++commands;
       append_header(out, 2 + 2 * set_.size());
       append_argument(out, "HSET");
       append_argument(out, item.key);
       MILLRACE_TRY(append_fields(out, item));
-      if (gone_.empty()) return {};
-      ++commands;
     }
+    if (gone_.empty()) return {};
+    ++commands;
     // The hash is not removed first: that would take a key of another type along, which is not ours.
     append_header(out, 2 + gone_.size());
     append_argument(out, "HDEL");
@@ -54,15 +60,21 @@ class HashWriter final : public TargetWriter {
  private:
   void gather(const Item& item) {
     kept_.clear();
+    fleeting_.clear();
     gone_.clear();
     set_.clear();
     for (const DocumentField& field : item.plan.document->fields()) {
       const CellType type = item.cells[field.column].type;
-      if (type == CellType::kUnchanged) kept_.push_back(field.name);
+      if (type == CellType::kUnchanged)
+        (is_fleeting(item.plan, field.name) ? fleeting_ : kept_).push_back(field.name);
       if (type == CellType::kNull) gone_.push_back(field.name);
       if (type > CellType::kAbsent) set_.push_back(&field);
     }
     gone_.insert(gone_.end(), item.plan.dropped.begin(), item.plan.dropped.end());
+  }
+
+  static bool is_fleeting(const TablePlan& plan, std::string_view name) {
+    return std::ranges::any_of(plan.field_ends, [name](const FieldEnd& end) { return end.name == name; });
   }
 
   Status append_fields(std::string& out, const Item& item) {
@@ -78,7 +90,7 @@ class HashWriter final : public TargetWriter {
 
   /// By the merge script: its name, or its text and the position when the key changes.
   Status put_over(std::string& out, const Item& item, const Move* move) {
-    const std::size_t arguments = 1 + kept_.size() + 1 + gone_.size() + 2 * set_.size();
+    const std::size_t arguments = 3 + kept_.size() + fleeting_.size() + gone_.size() + 2 * set_.size();
     if (move == nullptr) {
       append_header(out, 5 + arguments);
       for (const std::string_view word : {std::string_view("EVALSHA"), std::string_view(script(0)),
@@ -91,15 +103,16 @@ class HashWriter final : public TargetWriter {
         append_argument(out, word);
       for (std::size_t i = 1; i < move->position.size(); ++i) append_argument(out, move->position[i]);
     }
-    append_argument(out, static_cast<std::int64_t>(kept_.size()));
-    for (const std::string_view name : kept_) append_argument(out, name);
-    append_argument(out, static_cast<std::int64_t>(gone_.size()));
-    for (const std::string_view name : gone_) append_argument(out, name);
+    for (const auto* names : {&kept_, &fleeting_, &gone_}) {
+      append_argument(out, static_cast<std::int64_t>(names->size()));
+      for (const std::string_view name : *names) append_argument(out, name);
+    }
     return append_fields(out, item);
   }
 
   std::string move_script_;
   std::vector<std::string_view> kept_;
+  std::vector<std::string_view> fleeting_;  ///< kept, unless they have gone by themselves
   std::vector<std::string_view> gone_;
   std::vector<const DocumentField*> set_;
 };

@@ -38,8 +38,8 @@ for _, one in ipairs(inside) do redis.call('JSON.SET', KEYS[2], one[1], one[2]) 
 if from ~= KEYS[2] then redis.call('UNLINK', from) end
 return done)";
 
-/// The same for hashes. ARGV: number of kept fields, their names, number of fields to remove, their names,
-/// then fields and values to set.
+/// The same for hashes. ARGV: number of kept fields, their names, number of fields that are kept if they are
+/// there, their names, number of fields to remove, their names, then fields and values to set.
 inline constexpr std::string_view kMergeHash = R"(local from = KEYS[1]
 if from ~= KEYS[2] and redis.call('EXISTS', from) == 0 then from = KEYS[2] end
 local set = {}
@@ -50,6 +50,11 @@ for i = at, at + tonumber(ARGV[1]) - 1 do
   if from ~= KEYS[2] then set[#set + 1] = ARGV[i] set[#set + 1] = kept end
 end
 at = at + tonumber(ARGV[1])
+for i = at + 1, at + tonumber(ARGV[at]) do
+  local kept = from ~= KEYS[2] and redis.call('HGET', from, ARGV[i])
+  if kept then set[#set + 1] = ARGV[i] set[#set + 1] = kept end
+end
+at = at + tonumber(ARGV[at]) + 1
 local gone = tonumber(ARGV[at])
 for i = at + gone + 1, #ARGV do set[#set + 1] = ARGV[i] end
 for i = 1, #set, 1000 do redis.call('HSET', KEYS[2], unpack(set, i, math.min(i + 999, #set))) end

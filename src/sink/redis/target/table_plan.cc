@@ -109,19 +109,51 @@ Status PlanCache::make_texts(TablePlan& plan) {
     }
     plan.written[*plan.score] = true;
   }
-  if (target_.expiry.column.empty()) return {};
-  plan.expiry = find_column(schema, target_.expiry.column);
-  const std::string of =
-      "target.expire names column " + target_.expiry.column + " of table " + full_name(schema);
-  if (!plan.expiry) {
-    warn(of + ", which is not there: its keys stay");
-  } else if (!tells_expiry(schema.columns[*plan.expiry].type)) {
-    warn(of + ", which holds neither dates, timestamps nor integers: its keys stay");
-    plan.expiry.reset();
-  } else {
-    plan.written[*plan.expiry] = true;
-  }
+  if (!target_.expiry.column.empty())
+    plan.expiry = expiry_column(plan, "target.expire", target_.expiry.column);
   return {};
+}
+
+/// The column that says when something goes; none, with a warning: it cannot.
+std::optional<std::uint16_t> PlanCache::expiry_column(TablePlan& plan, std::string_view option,
+                                                      const std::string& column) {
+  const TableSchema& schema = *plan.schema;
+  const std::string of = std::string(option) + " names column " + column + " of table " + full_name(schema);
+  const auto found = find_column(schema, column);
+  if (!found) {
+    warn(of + ", which is not there: what it was to end stays");
+    return std::nullopt;
+  }
+  if (!tells_expiry(schema.columns[*found].type)) {
+    warn(of + ", which holds neither dates, timestamps nor integers: what it was to end stays");
+    return std::nullopt;
+  }
+  plan.written[*found] = true;
+  return found;
+}
+
+void PlanCache::make_field_ends(TablePlan& plan) {
+  constexpr std::string_view kOption = "target.expire.fields";
+  for (const FieldExpiry& one : target_.field_expiries) {
+    FieldEnd end;
+    end.seconds = one.expiry.seconds;
+    if (!one.expiry.column.empty()) {
+      end.column = expiry_column(plan, kOption, one.expiry.column);
+      if (!end.column) continue;
+    }
+    bool any = false;
+    for (const DocumentField& field : plan.document->fields()) {
+      if (plan.schema->columns[field.column].name != one.field) continue;
+      end.name = field.name;
+      end.field_column = field.column;
+      plan.field_ends.push_back(end);
+      any = true;
+    }
+    if (!any) {
+      warn(std::string(kOption) + " names column " + one.field + " of table " + full_name(*plan.schema) +
+           ", which is not written");
+    }
+  }
 }
 
 Status PlanCache::make_document(TablePlan& plan) {
@@ -141,6 +173,7 @@ Status PlanCache::make_document(TablePlan& plan) {
     names.push_back(field.name);
   }
   if (target_.type != TargetType::kHash) return {};
+  make_field_ends(plan);
   const std::vector<std::string>& seen = add_columns(plan.topic, names).names;
   // An earlier version may come again: a column that came and went leaves the table as it was before.
   for (const auto& [known_as, one] : plans_) {

@@ -16,6 +16,14 @@
 
 namespace millrace::redis {
 
+/// When a field of a hash goes by itself.
+struct FieldEnd {
+  std::string name;                     ///< of the field
+  std::uint16_t field_column = 0;       ///< whose value it has
+  std::int64_t seconds = 0;             ///< after it was written, unless there is
+  std::optional<std::uint16_t> column;  ///< one that says when
+};
+
 /// All that is worked out once for the rows of one topic and table version. Immutable.
 struct TablePlan {
   std::string topic;
@@ -28,6 +36,7 @@ struct TablePlan {
   std::optional<DocumentLayout> document;
   std::optional<std::uint16_t> score;   ///< column, of sorted sets
   std::optional<std::uint16_t> expiry;  ///< column
+  std::vector<FieldEnd> field_ends;     ///< of hashes
   /// Hash fields that an earlier version of the table had and this one has not.
   std::vector<std::string> dropped;
   std::vector<bool> written;      ///< by column: its value is part of what is written, keys and members aside
@@ -63,6 +72,9 @@ class PlanCache {
   Status make_key(TablePlan& plan);
   Status make_texts(TablePlan& plan);
   Status make_document(TablePlan& plan);
+  std::optional<std::uint16_t> expiry_column(TablePlan& plan, std::string_view option,
+                                             const std::string& column);
+  void make_field_ends(TablePlan& plan);
   static void note_dropped(TablePlan& plan, const std::vector<std::string>& seen);
   void warn(std::string sentence);
   Columns& add_columns(std::string_view topic, const std::vector<std::string>& names);

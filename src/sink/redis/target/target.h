@@ -34,6 +34,12 @@ struct Expiry {
   std::string column;        ///< or when this column says: a timestamp, or a number of seconds
 };
 
+/// When a field of a hash goes by itself: that of `field`, a column.
+struct FieldExpiry {
+  std::string field;
+  Expiry expiry;
+};
+
 /// Each key is written with a version, and never over a later one.
 struct Guard {
   std::int64_t epoch = 0;              ///< raised when a source begins anew with earlier positions
@@ -51,6 +57,7 @@ struct Target {
   FieldList fields;
   bool merge = false;  ///< what else a document has is left there
   Expiry expiry;
+  std::vector<FieldExpiry> field_expiries;  ///< of a hash
   std::optional<Guard> guard;
   std::int64_t max_length = 0;  ///< of a stream; 0: no bound
   std::optional<NestPath>

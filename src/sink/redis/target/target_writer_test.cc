@@ -205,6 +205,29 @@ TEST(TargetWriter, ExpiryGoesWithTheWrite) {
             (Lines{"SADD all 1", "EXPIRE all 9"}));
 }
 
+TEST(TargetWriter, FieldsOfAHashGoByThemselves) {
+  TestBatch batch;
+  TableSchema schema = *kTable;
+  schema.columns[2].type = CellType::kInt64;
+  const auto typed = std::make_shared<const TableSchema>(std::move(schema));
+  batch.insert(typed, {1, "x", 60})
+      .insert(typed, {2, kNullCell, -5})
+      .update(typed, {}, {3, kKept, kNullCell});
+  const auto with = [](Target& target) {
+    target.fields = *FieldList::parse({"id", "a as token", "n"}, false);
+    target.field_expiries = {{"a", {.seconds = 0, .column = "n"}}, {"id", {.seconds = 9, .column = {}}}};
+  };
+  EXPECT_EQ(Written(TargetType::kHash, "k:{id}", with, batch).lines,
+            (Lines{"HSET k:1 id 1 token x n 60", "HEXPIRE k:1 60 FIELDS 1 token", "HEXPIRE k:1 9 FIELDS 1 id",
+                   "HSET k:2 id 2 n -5", "HDEL k:2 token", "HEXPIRE k:2 9 FIELDS 1 id", "HSET k:3 id 3",
+                   "HDEL k:3 n", "HPERSIST k:3 FIELDS 1 token", "HEXPIRE k:3 9 FIELDS 1 id"}));
+  batch.update(typed, {}, {4, kKept, 1});
+  const auto by_seconds = [](Target& target) {
+    target.field_expiries = {{"a", {.seconds = 9, .column = {}}}};
+  };
+  EXPECT_EQ(Written(TargetType::kHash, "k:{id}", by_seconds, batch).lines, (Lines{"HSET k:4 id 4 n 1"}));
+}
+
 /// All commands of an entry go through one script, with the version of its last row.
 TEST(TargetWriter, GuardedCommandsAreOne) {
   TestBatch batch;
@@ -222,7 +245,7 @@ TEST(TargetWriter, GuardedCommandsAreOne) {
   batch.insert(kTable, {1, "x", 5}).update(kTable, {}, {3, kKept, 6});
   const Written hash(TargetType::kHash, "s:{id}", guarded, batch);
   ASSERT_EQ(hash.lines.size(), 2U);
-  EXPECT_NE(hash.lines[1].find(" 10 1 2 s:3 s:3 1 a 0 id 3 n 6 "), std::string::npos) << hash.lines[1];
+  EXPECT_NE(hash.lines[1].find(" 11 1 2 s:3 s:3 1 a 0 0 id 3 n 6 "), std::string::npos) << hash.lines[1];
 }
 
 /// The order of versions is that of changes.
