@@ -34,8 +34,8 @@ def test_keys_expire(shop: Shop, database: Database, client: redis.Redis) -> Non
 
 
 def test_fields_of_a_hash_expire(shop: Shop, database: Database, client: redis.Redis) -> None:
-    """By seconds or by a column; through key changes, with values that were not sent, and gone ones are not missed. With
-    the least rights."""
+    """By seconds or by a column; through key changes, with values that were not sent, with the least rights; those that
+    are gone are not missed."""
     set_user(client, "on", ">user-secret", "~*", *rights("hash", "target.expire.fields", "millrace verify"))
     database.script("""create table x (id int primary key, token text, code text, till timestamptz, v int);
       alter table x alter token set storage external, alter code set storage external;""")
