@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Any
 
+import pytest
 import redis
 from test_redis_targets import output, wait_equal
 from test_stream import start
+from test_verify import settled, verify
 
 from harness.millrace import Millrace
 from harness.oracle import documents
@@ -26,6 +29,28 @@ OUTPUTS = (TOPICS | output("order", topics="t.public.o", target__key="order:{id}
                     target__member="{no}", target__fields="v, big")
            | output("allocation", topics="t.public.a", target__key="order:{o_id}",
                     target__nest="lines.{l_no}.parts", target__member="{part}", target__fields="v"))
+
+
+# The same in arrays, also of rows in arrays.
+ARRAYS = (TOPICS | output("order", topics="t.public.o", target__key="order:{id}")
+          | output("line", topics="t.public.l", target__key="order:{o_id}", target__nest="lines[no]",
+                   target__fields="no, v, big")
+          | output("allocation", topics="t.public.a", target__key="order:{o_id}",
+                   target__nest="lines[no].{l_no}.parts[part]", target__fields="part, v"))
+MIXED = ARRAYS | output("allocation", target__nest="lines[no].{l_no}.parts", target__member="{part}",
+                        target__fields="v")
+
+
+def as_arrays(found: dict[str, object], levels: tuple[str, ...]) -> dict[str, object]:
+    """What maps by number would be as arrays, sorted by it; `levels`: the members that tell the rows apart."""
+    def turn(value: Any, boxes: tuple[str, ...], ids: tuple[str, ...]) -> Any:
+        if not boxes or boxes[0] not in value:
+            return value
+        inner = {key: turn(row, boxes[1:], ids[1:]) for key, row in value[boxes[0]].items()}
+        rows = sorted(({ids[0]: int(key)} | row for key, row in inner.items()), key=lambda row: row[ids[0]])
+        return {**value, boxes[0]: rows if ids[0] else inner}
+
+    return {key: turn(value, ("lines", "parts"), levels) for key, value in found.items()}
 
 
 def expected(database: Database) -> dict[str, object]:
@@ -48,21 +73,26 @@ def expected(database: Database) -> dict[str, object]:
 def bare(found: dict[str, object]) -> dict[str, object]:
     """Without objects that have become empty: they stay."""
     def strip(value: object) -> object:
+        if isinstance(value, list):
+            return [strip(one) for one in value]
         if not isinstance(value, dict):
             return value
         out = {key: strip(inner) for key, inner in value.items()}
-        return {key: inner for key, inner in out.items() if not (key in ("lines", "parts") and inner == {})}
+        return {key: inner for key, inner in out.items() if not (key in ("lines", "parts") and inner in ({}, []))}
 
     return {key: strip(value) for key, value in found.items()}
 
 
-def wait_same(millrace: Millrace, database: Database, client: redis.Redis) -> None:
-    wait_equal(millrace, lambda: bare(documents(client, "order:*")), expected(database))
+def wait_same(millrace: Millrace, database: Database, client: redis.Redis, levels: tuple[str, ...] = ("", "")) -> None:
+    wait_equal(millrace, lambda: bare(documents(client, "order:*")), as_arrays(expected(database), levels))
 
 
-def test_children_come_and_go(shop: Shop, database: Database, client: redis.Redis) -> None:
+@pytest.mark.parametrize(("outputs", "levels"), [(OUTPUTS, ("", "")), (ARRAYS, ("no", "part")), (MIXED, ("no", ""))],
+                         ids=["objects", "arrays", "objects in an array"])
+def test_children_come_and_go(shop: Shop, database: Database, client: redis.Redis, outputs: dict[str, str],
+                              levels: tuple[str, ...]) -> None:
     database.script(TABLES)
-    millrace = start(shop("public.o,public.l,public.a", redis=OUTPUTS))
+    millrace = start(shop("public.o,public.l,public.a", redis=outputs))
     for sql in (
         "insert into a values (7, 1, 1, 'first of all'); insert into l values (7, 1, 'before its parent', 'b');",
         "insert into o values (1, 'one'), (2, 'two');",
@@ -85,8 +115,10 @@ def test_children_come_and_go(shop: Shop, database: Database, client: redis.Redi
         "insert into o values (1, 'anew'); insert into l values (7, 1, 'anew', null);",
     ):
         database.script(sql)
-        wait_same(millrace, database, client)
+        wait_same(millrace, database, client, levels)
     assert millrace.status()["cache"]["dead_letters"] == 0
+    settled(millrace)
+    verify(millrace, code=0)
 
 
 def test_a_parent_truncated_leaves_its_children_waiting(shop: Shop, database: Database, client: redis.Redis) -> None:
@@ -125,9 +157,12 @@ def test_odd_names(shop: Shop, database: Database, client: redis.Redis) -> None:
     wait_equal(millrace, lambda: documents(client, "o:*"), {"o:x:%": {"id": "x:%"}})
 
 
-def test_random_changes_and_kills(shop: Shop, database: Database, client: redis.Redis) -> None:
+@pytest.mark.parametrize(("outputs", "levels"), [(OUTPUTS, ("", "")), (ARRAYS, ("no", "part"))],
+                         ids=["objects", "arrays"])
+def test_random_changes_and_kills(shop: Shop, database: Database, client: redis.Redis, outputs: dict[str, str],
+                                  levels: tuple[str, ...]) -> None:
     database.script(TABLES)
-    millrace = start(shop("public.o,public.l,public.a", redis=OUTPUTS, more={"runtime.batch.rows": 16}))
+    millrace = start(shop("public.o,public.l,public.a", redis=outputs, more={"runtime.batch.rows": 16}))
     random_one = random.Random(7)
     for turn in range(6):
         with database.connect(autocommit=False) as connection:
@@ -151,5 +186,49 @@ def test_random_changes_and_kills(shop: Shop, database: Database, client: redis.
         if turn % 2:
             millrace.kill()
             start(millrace)
-    wait_same(millrace, database, client)
+    wait_same(millrace, database, client, levels)
     assert millrace.status()["cache"]["dead_letters"] == 0
+
+
+def test_arrays_of_texts(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """Sorted as numbers or as texts, exact to the last bit; what a filter cannot say is parked."""
+    database.script("""create table o (id int primary key); create table l (k text primary key, o_id int, n bigint);
+      alter table l replica identity full;""")
+    millrace = start(shop("public.o,public.l", redis={"topics": "t.public.o,t.public.l", "target.key": "o:{id}"}
+                          | output("o", topics="t.public.o")
+                          | output("texts", topics="t.public.l", target__key="o:{o_id}", target__nest="texts[k]",
+                                   target__fields="k")
+                          | output("numbers", topics="t.public.l", target__key="o:{o_id}", target__nest="numbers[id]",
+                                   target__fields="n as id, k as text")))
+    names = ["b", "a)]b", "it's", "]", "a&&b", "@.k", "ünï", "~", "*", "A", "7"]
+    odd = ['a"b', "a\\b", " x", "line\nbreak", ""]
+    big = 9007199254740992
+    with database.connect() as connection:
+        connection.execute("insert into o values (1)")
+        for number, name in enumerate([*names, *odd]):
+            connection.execute("insert into l values (%s, 1, %s)", (name, big + number))
+        connection.execute("update l set n = n + 100 where n % 2 = 1")
+    numbers = {name: big + at + (100 if at % 2 else 0) for at, name in enumerate([*names, *odd])}
+
+    def found() -> tuple[list[str], list[int]]:
+        document: Any = client.json().get("o:1") or {}
+        return ([row["k"] for row in document.get("texts", [])], [row["id"] for row in document.get("numbers", [])])
+
+    wait_equal(millrace, found, (sorted(names, key=str.encode), sorted(numbers.values())))
+    # Each of the odd ones by its insert and, of every second, by its update.
+    wait_equal(millrace, lambda: millrace.status()["cache"]["dead_letters"], 8)
+    database.script("delete from l where n % 2 = 0; update l set k = k || '!' where o_id = 1;")
+    left = [name + "!" for name, number in numbers.items() if number % 2 and name in names]
+    wait_equal(millrace, lambda: found()[0], sorted(left, key=str.encode))
+    verify(millrace, "--repair", "missing,different", code=1)  # the ones that cannot be written
+
+
+def test_arrays_without_what_tells_rows_apart(shop: Shop, database: Database) -> None:
+    database.script("create table o (id int primary key); create table l (no int primary key, o_id int, f float8);")
+    for options, said in (({"target__nest": "lines[]"}, "in brackets"),
+                          ({"target__nest": "lines[no]", "target__member": "{no}"}, "target.member")):
+        millrace = shop("public.o,public.l", redis={"topics": "t.public.o,t.public.l", "target.key": "o:{id}"}
+                        | output("o", topics="t.public.o")
+                        | output("l", topics="t.public.l", target__key="o:{o_id}", **options))
+        done = millrace.check()
+        assert done.returncode == 2 and said in done.stdout + done.stderr, done.stdout + done.stderr

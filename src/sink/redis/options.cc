@@ -192,8 +192,12 @@ std::vector<OptionSpec> document_options() {
        .group = "Target",
        .doc =
            "The rows lie in documents of another output, whose key `target.key` makes of their columns: in "
-           "the object of this name (`lines`), each under `target.member`; or in objects of rows that lie "
-           "there (`lines.{line_no}.allocations`). Rows whose parent is not there wait beside it; rows "
+           "the object of this name (`lines`), each under `target.member`; or in an array "
+           "(`lines[line_no]`), sorted by the member in brackets, which tells them apart: a column of "
+           "integers, "
+           "texts or uuids; or in objects or arrays of rows that lie there "
+           "(`lines.{line_no}.allocations`, `lines[line_no].{line_no}.allocations[id]`). Rows whose parent "
+           "is not there wait beside it; rows "
            "whose `target.key` is NULL lie nowhere. Columns of `target.key` and `target.nest` outside the "
            "table's key need REPLICA IDENTITY FULL."},
       {.name = "target.nest.in",

@@ -193,6 +193,11 @@ void OutputReader::read_nest() {
   auto path = NestPath::parse(text("target.nest"));
   if (!path) return fault("target.nest", path.error());
   output_.target.nest = std::move(*path);
+  const bool in_array = !nest_name(output_.target.nest->names().back()).id.empty();
+  if (in_array && config_.has(prefix_ + "target.member")) {
+    faults_.add(prefix_ + "target.member", "rows in an array have no names but the member in the brackets",
+                "leave it out, or leave the brackets of target.nest out");
+  }
   if (has("target.key")) return;
   faults_.add(option("target.key"), "rows in the documents of others need the key of the parent's document",
               "write for example target.key: \"order:{order_id}\"");

@@ -30,7 +30,7 @@ Content content_of_json(const Target& target, std::string_view text) {
   out.is_json = true;
   if (auto members = json_members(text)) {
     out.fields = std::move(*members);
-    for (const NestTree& tree : target.inside) out.fields.erase(tree.name);
+    for (const NestTree& tree : target.inside) out.fields.erase(std::string(nest_name(tree.name).box));
   } else {
     out.fields.emplace(kWhole, canonical_json(text).value_or(std::string(text)));
   }
@@ -181,7 +181,7 @@ std::vector<std::string> read_command(const Target& target, std::string_view key
     case TargetType::kJson: {
       if (!target.nest) return {"JSON.GET", k, "$"};
       const NestPlace place = nest_place(member);
-      return {"JSON.GET", k, std::string(place.parent) + std::string(place.part) + path_end(place.name)};
+      return {"JSON.GET", k, place.path()};
     }
     case TargetType::kHash:
       return {"HGETALL", k};

@@ -208,11 +208,11 @@ std::optional<std::string> Encoder::append_id(std::string& out, Id& id, const Ta
   out.clear();
   auto error = plan.key->append(out, batch, cells);
   id.key_size = out.size();
-  if (!error && plan.nest) error = plan.nest->append(out, RowCells(batch, cells));
-  const std::size_t member = out.size();
-  if (!error && plan.member) error = plan.member->append(out, RowCells(batch, cells));
-  if (!error && plan.nest && !can_be_made(std::string_view(out).substr(member)))
-    error = "target.member has a quote, a backslash or an outer space, which RedisJSON takes in no path";
+  if (!error && plan.nest) {
+    error = plan.nest->append(out, *plan.member, RowCells(batch, cells));
+  } else if (!error && plan.member) {
+    error = plan.member->append(out, RowCells(batch, cells));
+  }
   id.text = out;
   return error;
 }

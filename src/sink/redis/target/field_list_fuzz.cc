@@ -44,7 +44,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   if (const auto path = NestPath::parse(text)) {
     MILLRACE_CHECK(!path->names().empty());
-    static_cast<void>(RowNest::make(*path, "p.t", *schema));
+    if (const auto nest = RowNest::make(*path, "p.t", *schema, RowText::of_column(0, *schema))) {
+      std::string out;
+      if (!nest->append(out, RowText::of_column(0, *schema), cells))
+        MILLRACE_CHECK(!nest_place(out).part.empty());
+    }
   }
   return 0;
 }

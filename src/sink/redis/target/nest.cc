@@ -12,6 +12,9 @@ namespace {
 
 constexpr std::size_t kMaxLevels = 8;
 constexpr char kBetweenParts = '\0';  // in no name of any database
+constexpr std::string_view kFilter = "[?(@";
+constexpr std::string_view kEquals = "==";
+constexpr std::string_view kFilterEnd = ")]";
 
 Error bad_path(const std::string& what) {
   return stop_error(what, "write for example lines, or lines.{line_no}.allocations");
@@ -35,11 +38,23 @@ std::vector<std::string_view> split(std::string_view text) {
 
 }  // namespace
 
+NestName nest_name(std::string_view text) {
+  const std::size_t at = text.ends_with(']') ? text.find('[') : std::string_view::npos;
+  if (at == std::string_view::npos) return {text, {}};
+  return {text.substr(0, at), text.substr(at + 1, text.size() - at - 2)};
+}
+
+std::string nest_part(std::string_view text) {
+  const NestName name = nest_name(text);
+  if (name.id.empty()) return path_end(name.box);
+  return path_end(name.box) + std::string(kFilter) + path_end(name.id) + std::string(kEquals);
+}
+
 std::string nest_tree_json(const std::vector<NestTree>& trees) {
   std::string out = "{";
   for (const NestTree& tree : trees) {
     if (out.size() > 1) out += ',';
-    append_json_name(out, path_end(tree.name));
+    append_json_name(out, nest_part(tree.name));
     out += ':' + nest_tree_json(tree.inside);
   }
   return out + '}';
@@ -53,9 +68,12 @@ Result<NestPath> NestPath::parse(std::string_view text) {
   NestPath out;
   for (std::size_t i = 0; i < parts.size(); ++i) {
     const bool has_column = parts[i].find('{') != std::string_view::npos;
-    if (parts[i].empty() || has_column != (i % 2 == 1))
+    const NestName name = nest_name(parts[i]);
+    if (name.box.empty() || has_column != (i % 2 == 1))
       return bad_path("names of objects and columns in braces must take turns, with dots between them");
-    if (!can_be_made(parts[i]))
+    if (!has_column && parts[i].ends_with("[]"))
+      return bad_path("an array needs the name of the member that tells its rows apart, in brackets");
+    if (!can_be_made(name.box) || !can_be_made(name.id))
       return bad_path("names of objects must have no quotes, backslashes or outer spaces");
     if (!has_column) {
       out.names_.emplace_back(parts[i]);
@@ -68,38 +86,78 @@ Result<NestPath> NestPath::parse(std::string_view text) {
   return out;
 }
 
-Result<RowNest> RowNest::make(const NestPath& path, std::string_view topic, const TableSchema& schema) {
+/// Names in arrays are compared as JSON, so they are integers or texts.
+Result<RowNest::Form> RowNest::form_of(const Level& level, std::span<const std::uint16_t> columns,
+                                       const TableSchema& schema) {
+  if (!level.part.ends_with(kEquals)) return Form::kName;
+  const CellType type = columns.size() == 1 ? schema.columns[columns.front()].type : CellType::kNull;
+  switch (type) {
+    case CellType::kInt64:
+    case CellType::kUint64:
+      return Form::kNumber;
+    case CellType::kText:
+    case CellType::kUuid:
+      return Form::kText;
+    default:
+      return reject_error("rows in the array " + level.box +
+                              " of target.nest are told apart by one column of "
+                              "integers, texts or uuids, and table " +
+                              full_name(schema) + " has something else",
+                          "name another member in the brackets");
+  }
+}
+
+Result<RowNest> RowNest::make(const NestPath& path, std::string_view topic, const TableSchema& schema,
+                              const RowText& member) {
   RowNest out;
-  out.plain_names_ = path.names_;
-  for (const std::string& name : path.names_) out.names_.push_back(path_end(name));
   for (const ValueTemplate& one : path.between_) {
     auto between = RowText::make(one, "target.nest", topic, schema);
     if (!between) return std::move(between).error();
     out.columns_.insert(out.columns_.end(), between->columns().begin(), between->columns().end());
     out.between_.push_back(std::move(*between));
   }
+  for (std::size_t i = 0; i < path.names_.size(); ++i) {
+    Level level{std::string(nest_name(path.names_[i]).box), nest_part(path.names_[i])};
+    const RowText& name = i < out.between_.size() ? out.between_[i] : member;
+    auto form = form_of(level, name.columns(), schema);
+    if (!form) return std::move(form).error();
+    level.form = *form;
+    out.levels_.push_back(std::move(level));
+  }
   return out;
 }
 
-std::optional<std::string> RowNest::append(std::string& out, const RowCells& cells) const {
-  out += '$';
-  for (std::size_t i = 0; i < between_.size(); ++i) {
-    out += names_[i];
-    std::string name;
-    if (auto error = between_[i].append(name, cells)) return error;
-    if (!can_be_made(name))
-      return "a name in target.nest has a quote, a backslash or an outer space, which RedisJSON takes in no "
-             "path";
-    out += path_end(name);
-  }
-  out += kBetweenParts;
-  out += names_.back();
-  out += kBetweenParts;
+std::optional<std::string> RowNest::append_name(std::string& out, const Level& level, const RowText& text,
+                                                const RowCells& cells) {
+  std::string name;
+  if (auto error = text.append(name, cells)) return error;
+  const bool in_array = level.form != Form::kName;
+  if (in_array && name.empty()) return "what tells it apart in the array " + level.box + " is NULL or empty";
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < ' '; };
+  if (!can_be_made(name) || (in_array && std::ranges::any_of(name, is_control)))
+    return "target.member, or a name in target.nest, has a quote, a backslash or an outer space, which "
+           "RedisJSON takes in no path";
+  out += level.form == Form::kText ? '"' + name + '"' : name;
   return std::nullopt;
 }
 
+std::optional<std::string> RowNest::append(std::string& out, const RowText& member,
+                                           const RowCells& cells) const {
+  out += '$';
+  for (std::size_t i = 0; i < between_.size(); ++i) {
+    std::string name;
+    if (auto error = append_name(name, levels_[i], between_[i], cells)) return error;
+    out += NestPlace{{}, levels_[i].part, name}.path();
+  }
+  out += kBetweenParts;
+  out += levels_.back().part;
+  out += kBetweenParts;
+  return append_name(out, levels_.back(), member, cells);
+}
+
 bool RowNest::is_reversible() const {
-  return std::ranges::all_of(between_, [](const RowText& one) { return one.is_reversible(); });
+  return std::ranges::all_of(between_, [](const RowText& one) { return one.is_reversible(); }) &&
+         std::ranges::all_of(levels_, [](const Level& level) { return level.form == Form::kName; });
 }
 
 std::vector<RowNest::Found> RowNest::find(std::string_view document, const RowText& member) const {
@@ -112,24 +170,32 @@ void RowNest::find_inside(std::size_t level, std::string_view object, const Foun
                           std::vector<Found>& out) const {
   const auto members = json_members(object);
   if (!members) return;
-  const auto own = members->find(plain_names_[level]);
+  const auto own = members->find(levels_[level].box);
   if (own == members->end()) return;
   const auto rows = json_members(own->second);
   if (!rows) return;
-  const bool is_last = level + 1 == plain_names_.size();
+  const bool is_last = level + 1 == levels_.size();
   for (const auto& [name, row] : *rows) {
     const auto values = (is_last ? member : between_[level]).values_of(name);
     if (!values) continue;
     Found found = at;
     found.values.insert(found.values.end(), values->begin(), values->end());
     if (is_last) {
-      found.member += kBetweenParts + names_[level] + kBetweenParts + name;
+      found.member += kBetweenParts + levels_[level].part + kBetweenParts + name;
       out.push_back(std::move(found));
     } else {
-      found.member += names_[level] + path_end(name);
+      found.member += levels_[level].part + path_end(name);
       find_inside(level + 1, row, found, member, out);
     }
   }
+}
+
+std::string NestPlace::path() const {
+  std::string out(parent);
+  out += part;
+  if (!part.ends_with(kEquals)) return out + path_end(name);
+  out += name;
+  return out + std::string(kFilterEnd);
 }
 
 NestPlace nest_place(std::string_view member) {

@@ -30,9 +30,9 @@ class NestWriter final : public TargetWriter {
     const std::vector<std::string>& names = target.nest->names();
     for (std::size_t i = 0; i < names.size(); ++i) {
       const bool last = i + 1 == names.size();
-      const std::string part = path_end(names[i]);
-      objects_ += part + (last ? "" : ".*");
-      field += (last ? "%z" : "") + lua_escaped(part) + (last ? "%z" : "%[.*%]");
+      const std::string box = path_end(nest_name(names[i]).box);
+      objects_ += box + (last ? "" : ".*");
+      field += last ? "%z" + lua_escaped(nest_part(names[i])) + "%z" : lua_escaped(box) + "%[.*%]";
     }
     waiting_fields_ = std::move(field);
   }

@@ -10,8 +10,8 @@ namespace {
 const auto kTable = test_schema("t", {"order_id", "line_no", "name"}, 3);
 
 std::vector<RowNest::Found> found(std::string_view path, std::string_view member, std::string_view document) {
-  const auto nest = RowNest::make(*NestPath::parse(path), "shop.public.t", *kTable);
   const auto text = RowText::make(*ValueTemplate::parse(member), "target.member", "shop.public.t", *kTable);
+  const auto nest = RowNest::make(*NestPath::parse(path), "shop.public.t", *kTable, *text);
   return nest->find(document, *text);
 }
 
@@ -38,6 +38,18 @@ TEST(RowNest, WhatIsNoObjectHasNoRows) {
   EXPECT_TRUE(found("lines", "{line_no}", R"({"lines":[1,2]})").empty());
   EXPECT_TRUE(found("lines", "{line_no}", "[]").empty());
   EXPECT_TRUE(found("lines", "{line_no}", "{").empty());
+}
+
+TEST(NestName, ObjectsAndArrays) {
+  EXPECT_EQ(nest_part("lines"), R"(["lines"])");
+  EXPECT_EQ(nest_part("lines[no]"), R"(["lines"][?(@["no"]==)");
+  EXPECT_EQ(nest_tree_json({{"lines[no]", {{"parts", {}}}}}),
+            R"({"[\"lines\"][?(@[\"no\"]==":{"[\"parts\"]":{}}})");
+  EXPECT_EQ((NestPlace{"$", R"(["lines"][?(@["no"]==)", "7"}.path()), R"($["lines"][?(@["no"]==7)])");
+  EXPECT_EQ((NestPlace{"$", R"(["lines"])", "7"}.path()), R"($["lines"]["7"])");
+  for (const char* bad : {"lines[]", "[no]", "lines[a\"b]", "lines[no].parts", "lines[ no]"})
+    EXPECT_FALSE(NestPath::parse(bad)) << bad;
+  EXPECT_TRUE(NestPath::parse("lines[no].{line_no}.parts[k]"));
 }
 
 }  // namespace

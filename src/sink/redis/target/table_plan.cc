@@ -78,21 +78,43 @@ Status PlanCache::make_key(TablePlan& plan) {
   return {};
 }
 
+/// What tells the row apart among those that share its key: of an array the member named in brackets.
+Result<RowText> PlanCache::make_member(const TablePlan& plan) const {
+  const TableSchema& schema = *plan.schema;
+  const std::string_view id = target_.nest ? nest_name(target_.nest->names().back()).id : std::string_view();
+  if (id.empty()) {
+    return target_.member ? RowText::make(*target_.member, "target.member", plan.topic, schema)
+                          : RowText::of_key("target.member", schema);
+  }
+  std::vector<std::string> missing;
+  const auto fields = target_.fields.resolve(schema, missing);
+  if (!fields) return fields.error();
+  const auto is_id = [id](const FieldList::Field& field) {
+    return field.path.size() == 1 && field.path.front() == id;
+  };
+  const auto field = std::ranges::find_if(*fields, is_id);
+  if (field == fields->end()) {
+    return reject_error("target.nest tells rows apart by a member " + std::string(id) +
+                            ", which is not written of table " + full_name(schema),
+                        "name in its brackets a column of target.fields");
+  }
+  return RowText::of_column(field->column, schema);
+}
+
 /// Members, values, and the columns of score and expiry.
 Status PlanCache::make_texts(TablePlan& plan) {
   const TableSchema& schema = *plan.schema;
-  if (target_.nest) {
-    auto nest = RowNest::make(*target_.nest, plan.topic, schema);
-    if (!nest) return std::move(nest).error();
-    keep_within_key(plan, nest->columns());
-    plan.nest.emplace(std::move(*nest));
-  }
   if (traits_of(target_.type).has_members || target_.nest) {
-    auto member = target_.member ? RowText::make(*target_.member, "target.member", plan.topic, schema)
-                                 : RowText::of_key("target.member", schema);
+    auto member = make_member(plan);
     if (!member) return std::move(member).error();
     keep_within_key(plan, member->columns());
     plan.member.emplace(std::move(*member));
+  }
+  if (target_.nest) {
+    auto nest = RowNest::make(*target_.nest, plan.topic, schema, *plan.member);
+    if (!nest) return std::move(nest).error();
+    keep_within_key(plan, nest->columns());
+    plan.nest.emplace(std::move(*nest));
   }
   if (target_.value) {
     auto value = RowText::make(*target_.value, "target.value", plan.topic, schema);

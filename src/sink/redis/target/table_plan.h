@@ -70,6 +70,7 @@ class PlanCache {
   };
   Status make(TablePlan& plan);
   Status make_key(TablePlan& plan);
+  Result<RowText> make_member(const TablePlan& plan) const;
   Status make_texts(TablePlan& plan);
   Status make_document(TablePlan& plan);
   std::optional<std::uint16_t> expiry_column(TablePlan& plan, std::string_view option,

@@ -62,6 +62,16 @@ Result<RowText> RowText::of_key(std::string_view option, const TableSchema& sche
   return out;
 }
 
+RowText RowText::of_column(std::uint16_t column, const TableSchema& schema) {
+  RowText out;
+  const ColumnSchema& made_of = schema.columns[column];
+  out.option_ = "target.nest";
+  out.table_ = full_name(schema);
+  out.parts_.push_back({{TemplatePart::Kind::kColumn, made_of.name}, column, made_of.type});
+  out.columns_.push_back(column);
+  return out;
+}
+
 std::optional<std::string> RowText::append(std::string& out, const RowCells& cells) const {
   const std::size_t start = out.size();
   for (const Part& part : parts_) {

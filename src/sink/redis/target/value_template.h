@@ -34,6 +34,8 @@ class RowText {
                                             std::string_view topic, const TableSchema& schema);
   /// The columns of the table's key, joined by `:`.
   [[nodiscard]] static Result<RowText> of_key(std::string_view option, const TableSchema& schema);
+  /// One column as it is.
+  [[nodiscard]] static RowText of_column(std::uint16_t column, const TableSchema& schema);
 
   /// Appends the row's text. Nothing on success, else why there is none: a column was not sent, or holds an
   /// array with bad text. NULL is the empty text.
