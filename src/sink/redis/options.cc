@@ -177,7 +177,15 @@ std::vector<OptionSpec> document_options() {
        .doc =
            "Columns to write, in this order: `column`, `column as name`, in documents `column as "
            "place.name` (an object), `*` for all that are not named, `-column` to leave one out. Names with "
-           "dots or spaces in double quotes. By default all."},
+           "dots, spaces or brackets in double quotes. By default all. A function writes another form, in "
+           "the "
+           "column's place (`number(price)`) or beside it (`number(price) as price_number`): `number` (a "
+           "double; whole ones exact; times as milliseconds), `epoch` (seconds since 1970), `millis`, "
+           "`micros`, `iso` of times; `text`; `geo` (`lon,lat` of a point, a text or PostGIS' EWKB; "
+           "`geo(lon, lat)` of two columns), `wkt` (POINT or POLYGON of shapes; a circle gets 32 corners), "
+           "`vector` (numbers of an array, json or pgvector). A value that has no such form (NaN, infinity, "
+           "a "
+           "line as `wkt`, a place that is on no map) is NULL there."},
       {.name = "target.update",
        .type = kEnum,
        .default_value = "replace",

@@ -69,7 +69,7 @@ std::string number_text(std::string_view text) {
 std::optional<std::map<std::string, std::string>> hash_fields(const Item& item) {
   std::map<std::string, std::string> out;
   for (const DocumentField& field : item.plan.document->fields()) {
-    if (!has_value(item.cells[field.column])) continue;
+    if (item.plan.document->presence(field, item.cells) != DocumentLayout::Presence::kValue) continue;
     std::string text;
     if (!item.plan.document->append_text(text, field, item.cells)) return std::nullopt;
     out.emplace(field.name, std::move(text));
@@ -120,7 +120,7 @@ Result<Content> wanted_content(const Target& target, const Item& item) {
       if (!fields) return reject_error("a field of its hash cannot be written as text");
       out.fields = std::move(*fields);
       for (const DocumentField& field : item.plan.document->fields()) {
-        if (!has_value(item.cells[field.column])) out.absent.push_back(field.name);
+        if (!out.fields.contains(field.name)) out.absent.push_back(field.name);
       }
       for (const FieldEnd& field : item.plan.field_ends) out.fleeting.push_back(field.name);
       out.absent.insert(out.absent.end(), item.plan.dropped.begin(), item.plan.dropped.end());

@@ -9,6 +9,19 @@
 namespace millrace::redis {
 namespace {
 
+using Function = FieldForm::Function;
+
+bool is_unsent(const DocumentField& field, const RowCells& cells) {
+  return is_missing(cells[field.column]) && (!field.latitude || is_missing(cells[*field.latitude]));
+}
+
+/// A text that an index cannot take stays one, so that Redis counts it.
+bool stands_as_it_is(const DocumentField& field, const RowCells& cells) {
+  const CellType type = cells[field.column].type;
+  return field.form.for_index && field.form.packing == FieldForm::Packing::kNone &&
+         (type == CellType::kText || type == CellType::kJson || type == CellType::kArray);
+}
+
 std::string json_path(const std::vector<std::string>& names) {
   std::string path = "$";
   for (const std::string& name : names) path += path_end(name);
@@ -33,11 +46,11 @@ bool can_be_made(std::string_view name) {
 
 DocumentLayout::DocumentLayout(TableSchemaPtr schema, const JsonOptions& options, const FieldList& list,
                                std::span<const FieldList::Field> fields)
-    : writer_(std::move(schema), options), whole_(list.is_whole()) {
+    : writer_(std::move(schema), options), options_(options), whole_(list.is_whole()) {
   std::vector<std::size_t> all;
   for (const FieldList::Field& field : fields) {
     all.push_back(fields_.size());
-    fields_.push_back({field.column, field.path.back(), json_path(field.path),
+    fields_.push_back({field.column, field.form, field.latitude, field.path.back(), json_path(field.path),
                        json_key_prefix(field.path.back(), true), field.path.size() > 1});
   }
   add_steps(fields, all, 0);
@@ -80,7 +93,7 @@ Status DocumentLayout::append(std::string& out, const RowCells& cells) const {
       continue;
     }
     const bool opens = step.kind == Step::Kind::kOpen;
-    if (!opens && is_missing(cells[fields_[step.field].column])) continue;
+    if (!opens && is_unsent(fields_[step.field], cells)) continue;
     const std::string_view prefix = opens ? step.prefix : fields_[step.field].prefix;
     out += first ? prefix.substr(1) : prefix;
     first = opens;
@@ -94,13 +107,52 @@ Status DocumentLayout::append(std::string& out, const RowCells& cells) const {
   return {};
 }
 
+DocumentLayout::Presence DocumentLayout::presence(const DocumentField& field, const RowCells& cells) const {
+  const CellType type = cells[field.column].type;
+  if (is_unsent(field, cells)) return type == CellType::kUnchanged ? Presence::kKept : Presence::kAbsent;
+  if (type == CellType::kNull) return Presence::kNull;
+  if (field.form.function == Function::kNone) return Presence::kValue;
+  std::string made;
+  return append_made(made, field, cells) || stands_as_it_is(field, cells) ? Presence::kValue
+                                                                          : Presence::kNull;
+}
+
+/// False: what is there has no such form.
+bool DocumentLayout::append_made(std::string& out, const DocumentField& field, const RowCells& cells) const {
+  const Cell& cell = cells[field.column];
+  if (!field.latitude)
+    return has_value(cell) && append_form(out, field.form, cells.batch(field.column), cell, options_);
+  const Cell& latitude = cells[*field.latitude];
+  // A value that was not sent as it is large is no coordinate.
+  return has_value(cell) && has_value(latitude) &&
+         append_place(out, cells.batch(field.column), cell, cells.batch(*field.latitude), latitude);
+}
+
 Status DocumentLayout::append_value(std::string& out, const DocumentField& field,
                                     const RowCells& cells) const {
-  return writer_.append_value(out, cells.batch(field.column), field.column, cells[field.column]);
+  const Batch& batch = cells.batch(field.column);
+  const Cell& cell = cells[field.column];
+  if (field.form.function == Function::kNone) return writer_.append_value(out, batch, field.column, cell);
+  std::string made;
+  if (!append_made(made, field, cells)) {
+    if (stands_as_it_is(field, cells)) return writer_.append_value(out, batch, field.column, cell);
+    out += "null";
+    return {};
+  }
+  if (!is_text(field.form.function)) {
+    out += made;
+    return {};
+  }
+  const std::size_t start = out.size();
+  if (append_json_string(out, made)) return {};
+  out.resize(start);
+  return writer_.append_value(out, batch, field.column, cell);  // tells what is wrong with it
 }
 
 Status DocumentLayout::append_text(std::string& out, const DocumentField& field,
                                    const RowCells& cells) const {
+  const bool plain = field.form.function == Function::kNone;
+  if (!plain && (append_made(out, field, cells) || !stands_as_it_is(field, cells))) return {};
   return writer_.append_text(out, cells.batch(field.column), field.column, cells[field.column]);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,13 +14,15 @@
 
 namespace millrace::redis {
 
-/// A column as it stands in a document or hash.
+/// A column, or what is made of it, as it stands in a document or hash.
 struct DocumentField {
   std::uint16_t column = 0;
-  std::string name;     ///< hash field, or the last name of the path
-  std::string path;     ///< in JSON: `$["place"]["lat"]`
-  std::string prefix;   ///< `,"lat":`
-  bool nested = false;  ///< lies in an object of the document
+  FieldForm form;
+  std::optional<std::uint16_t> latitude;  ///< the second column of a place
+  std::string name;                       ///< hash field, or the last name of the path
+  std::string path;                       ///< in JSON: `$["place"]["lat"]`
+  std::string prefix;                     ///< `,"lat":`
+  bool nested = false;                    ///< lies in an object of the document
 };
 
 /// `["name"]`: a name as the end of a JSON path, as RedisJSON reads it: only \ and " are escaped.
@@ -35,10 +38,18 @@ class DocumentLayout {
   DocumentLayout(TableSchemaPtr schema, const JsonOptions& options, const FieldList& list,
                  std::span<const FieldList::Field> fields);
 
+  /// What a row has for a field.
+  enum class Presence : std::uint8_t {
+    kValue,
+    kNull,    ///< or a value that has no such form
+    kKept,    ///< not sent, as the change left it alone
+    kAbsent,  ///< not sent
+  };
+  [[nodiscard]] Presence presence(const DocumentField& field, const RowCells& cells) const;
   /// Appends `{...}` with a member for each field whose value was sent; objects are there even when they are
   /// empty. A reject error names the column whose text is not UTF-8; `out` is then as before.
   [[nodiscard]] Status append(std::string& out, const RowCells& cells) const;
-  /// Appends one value as JSON, or as plain text. Error as above.
+  /// Appends one value as JSON, or as plain text (of kNull nothing). Error as above.
   [[nodiscard]] Status append_value(std::string& out, const DocumentField& field,
                                     const RowCells& cells) const;
   [[nodiscard]] Status append_text(std::string& out, const DocumentField& field, const RowCells& cells) const;
@@ -58,7 +69,10 @@ class DocumentLayout {
   void add_steps(std::span<const FieldList::Field> fields, const std::vector<std::size_t>& which,
                  std::size_t depth);
 
+  [[nodiscard]] bool append_made(std::string& out, const DocumentField& field, const RowCells& cells) const;
+
   RowJsonWriter writer_;
+  JsonOptions options_;
   std::vector<DocumentField> fields_;
   std::vector<Step> steps_;
   bool whole_;

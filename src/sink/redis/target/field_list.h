@@ -1,19 +1,23 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
 #include "event/schema.h"
+#include "sink/redis/target/field_form.h"
 
 namespace millrace::redis {
 
 /// Which columns of a row are written, and where in the document: the items of `target.fields`. `*` stands
 /// for all columns that no other item names, `column` for one, `column as name` for one under another name,
-/// `column as place.name` for one in an object of its own, `-column` leaves one out. Names with dots, spaces
-/// or a leading - are written in double quotes. Without items: all columns. Immutable.
+/// `column as place.name` for one in an object of its own, `-column` leaves one out. `function(column) as
+/// name` writes what a function makes of a column; it names the column only when it stands in its place
+/// (without `as`). Names with dots, spaces, brackets or a leading - are written in double quotes. Without
+/// items: all columns. A value.
 class FieldList {
  public:
   /// Every column, as it is.
@@ -24,14 +28,16 @@ class FieldList {
 
   struct Field {
     std::uint16_t column = 0;
-    std::vector<std::string> path;  ///< one name; more: in objects
+    std::vector<std::string> path{};  ///< one name; more: in objects
+    FieldForm form{};
+    std::optional<std::uint16_t> latitude{};  ///< the second column of `geo(lon, lat)`
   };
   /// The fields of a table version in the order of the items, `*` in the order of the columns. An item whose
   /// column the table has not got gives no field and is named in `missing`. A reject error when two fields
-  /// would be in each other's way.
+  /// would be in each other's way, or a function does not take its column.
   [[nodiscard]] Result<std::vector<Field>> resolve(const TableSchema& schema,
                                                    std::vector<std::string>& missing) const;
-  /// Every column under its own name.
+  /// Every column under its own name, as it is.
   [[nodiscard]] bool is_whole() const { return items_.empty(); }
 
  private:
@@ -39,8 +45,13 @@ class FieldList {
     enum class Kind : std::uint8_t { kAll, kColumn, kWithout };
     Kind kind = Kind::kColumn;
     std::string column;
-    std::vector<std::string> path;
+    std::string latitude{};
+    std::vector<std::string> path{};
+    FieldForm form{};
   };
+  static Status parse_source(std::string_view text, std::string_view& rest, Item& item);
+  static Status parse_path(std::string_view text, std::string_view rest, bool nested, Item& item);
+  [[nodiscard]] bool names(const std::string& column) const;
   static Result<Item> parse_item(std::string_view text, bool nested);
   std::vector<Item> items_;
 };

@@ -9,6 +9,8 @@
 namespace millrace::redis {
 namespace {
 
+using Presence = DocumentLayout::Presence;
+
 class HashWriter final : public TargetWriter {
  public:
   HashWriter() {
@@ -64,11 +66,11 @@ class HashWriter final : public TargetWriter {
     gone_.clear();
     set_.clear();
     for (const DocumentField& field : item.plan.document->fields()) {
-      const CellType type = item.cells[field.column].type;
-      if (type == CellType::kUnchanged)
+      const Presence presence = item.plan.document->presence(field, item.cells);
+      if (presence == Presence::kKept)
         (is_fleeting(item.plan, field.name) ? fleeting_ : kept_).push_back(field.name);
-      if (type == CellType::kNull) gone_.push_back(field.name);
-      if (type > CellType::kAbsent) set_.push_back(&field);
+      if (presence == Presence::kNull) gone_.push_back(field.name);
+      if (presence == Presence::kValue) set_.push_back(&field);
     }
     gone_.insert(gone_.end(), item.plan.dropped.begin(), item.plan.dropped.end());
   }

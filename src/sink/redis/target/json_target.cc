@@ -8,6 +8,8 @@
 namespace millrace::redis {
 namespace {
 
+using Presence = DocumentLayout::Presence;
+
 class JsonWriter final : public TargetWriter {
  public:
   explicit JsonWriter(bool merge) : merge_(merge) {
@@ -42,7 +44,7 @@ class JsonWriter final : public TargetWriter {
   Status put_over(std::string& out, const Item& item, const Move* move) {
     kept_.clear();
     for (const DocumentField& field : item.plan.document->fields()) {
-      if (item.cells[field.column].type == CellType::kUnchanged) kept_.push_back(&field);
+      if (item.plan.document->presence(field, item.cells) == Presence::kKept) kept_.push_back(&field);
     }
     const std::size_t arguments = 1 + 2 * kept_.size();
     if (move == nullptr) {
@@ -75,8 +77,11 @@ class JsonWriter final : public TargetWriter {
     MILLRACE_TRY(write_document(item));
     std::vector<const DocumentField*> fields;
     for (const DocumentField& field : layout.fields()) {
-      if (!is_missing(item.cells[field.column]) && !is_as_before(item, field.column))
-        fields.push_back(&field);
+      const Presence presence = layout.presence(field, item.cells);
+      const bool sent = presence == Presence::kValue || presence == Presence::kNull;
+      const bool as_before =
+          is_as_before(item, field.column) && (!field.latitude || is_as_before(item, *field.latitude));
+      if (sent && !as_before) fields.push_back(&field);
     }
     append_header(out, 6 + 2 * fields.size());
     append_argument(out, "EVALSHA");

@@ -44,7 +44,7 @@ class NestWriter final : public TargetWriter {
     MILLRACE_TRY(write_document(item));
     std::vector<std::string_view> kept;
     for (const DocumentField& field : item.plan.document->fields()) {
-      if (item.cells[field.column].type == CellType::kUnchanged)
+      if (item.plan.document->presence(field, item.cells) == DocumentLayout::Presence::kKept)
         kept.push_back(std::string_view(field.path).substr(1));
     }
     append_call(out, item, "put", document_, kept);

@@ -84,7 +84,7 @@ class StreamWriter final : public TargetWriter {
   static std::string unchanged_columns(const Item& item) {
     std::string out;
     for (const DocumentField& field : item.plan.document->fields()) {
-      if (item.cells[field.column].type != CellType::kUnchanged) continue;
+      if (item.plan.document->presence(field, item.cells) != DocumentLayout::Presence::kKept) continue;
       out += out.empty() ? '[' : ',';
       append_json_name(out, field.name);
     }

@@ -192,6 +192,7 @@ Status PlanCache::make_document(TablePlan& plan) {
   std::vector<std::string> names;
   for (const DocumentField& field : plan.document->fields()) {
     plan.written[field.column] = true;
+    if (field.latitude) plan.written[*field.latitude] = true;
     names.push_back(field.name);
   }
   if (target_.type != TargetType::kHash) return {};

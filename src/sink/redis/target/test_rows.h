@@ -27,6 +27,8 @@ struct TestCell {
   TestCell(std::string value) : type(CellType::kText), text(std::move(value)) {}
   // NOLINTEND(google-explicit-constructor)
   explicit TestCell(CellType mark) : type(mark) {}
+  TestCell(CellType of, std::int64_t word) : type(of), number(word) {}
+  TestCell(CellType of, std::string bytes) : type(of), text(std::move(bytes)) {}
 };
 inline const TestCell kNullCell{CellType::kNull};
 inline const TestCell kKept{CellType::kUnchanged};
@@ -110,7 +112,7 @@ class TestBatch {
  private:
   void put(std::uint32_t at, const TestCell& cell) {
     Cell made = BatchBuilder::put_mark(cell.type);
-    if (cell.type == CellType::kInt64)
+    if (cell.type > CellType::kAbsent && storage_of(cell.type) == CellStorage::kWord)
       made = BatchBuilder::put_word(cell.type, static_cast<std::uint64_t>(cell.number));
     if (storage_of(cell.type) == CellStorage::kBytes) made = builder_.put_bytes(cell.type, cell.text);
     builder_.cell(at) = made;
