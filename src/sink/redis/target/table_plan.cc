@@ -90,7 +90,7 @@ Result<RowText> PlanCache::make_member(const TablePlan& plan) const {
   const auto fields = target_.fields.resolve(schema, missing);
   if (!fields) return fields.error();
   const auto is_id = [id](const FieldList::Field& field) {
-    return field.path.size() == 1 && field.path.front() == id;
+    return field.path.size() == 1 && field.path.front() == id && field.form == FieldForm();
   };
   const auto field = std::ranges::find_if(*fields, is_id);
   if (field == fields->end()) {
