@@ -1,0 +1,112 @@
+#include "sink/redis/entry_changer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "sink/redis/pipeline.h"
+
+namespace millrace::redis {
+namespace {
+
+constexpr std::size_t kAtOnce = 100;  // Redis looks through all keys watched at each WATCH
+constexpr std::int64_t kStepUs = 100'000;
+
+Status take_change(const EntryChange& change, std::span<const Reply> replies) {
+  for (const Reply& one : replies) {
+    if (!one.is_error()) continue;
+    if (next_of_error(one.text) != Next::kReject) return reply_error("a repair", one.text);
+    change.out->error = reject_sentence(one.text);
+  }
+  change.out->done = change.out->error.empty();
+  return {};
+}
+
+}  // namespace
+
+/// Of a cluster one by one: each key is in a slot of its own.
+Status EntryChanger::change(std::span<EntryChange> changes) {
+  while (!changes.empty()) {
+    const std::size_t count = servers_.is_cluster() ? 1 : std::min(changes.size(), kAtOnce);
+    MILLRACE_TRY(change_some(changes.first(count)));
+    changes = changes.subspan(count);
+  }
+  return {};
+}
+
+/// EXEC does nothing when one of the keys was touched since WATCH. Then the halves are tried, down to single
+/// ones.
+Status EntryChanger::change_some(std::span<EntryChange> changes) {
+  if (changes.empty()) return {};
+  const std::size_t node = servers_.node_of(changes.front().place.key);
+  std::string& out = servers_.client(node).out();
+  const auto unchanged = watch(changes, node);
+  if (!unchanged) return unchanged.error();
+  if (unchanged->empty()) {
+    const auto unwatched = servers_.call(node, {"UNWATCH"});
+    return unwatched ? Status() : Status(unwatched.error());
+  }
+  append_command(out, {"MULTI"});
+  std::vector<std::size_t> commands;
+  std::size_t queued = 0;
+  for (const EntryChange* one : *unchanged) queued += commands.emplace_back(one->write(out));
+  append_command(out, {"EXEC"});
+  auto replies = take(node, queued + 2);
+  if (!replies) return std::move(replies).error();
+  const Reply& done = replies->back();
+  if (done.kind == Reply::Kind::kNull) {
+    if (changes.size() == 1) return {};
+    MILLRACE_TRY(change_some(changes.first(changes.size() / 2)));
+    return change_some(changes.subspan(changes.size() / 2));
+  }
+  if (done.is_error()) return reply_error("a repair", done.text);
+  MILLRACE_CHECK(done.elements.size() == queued);
+  std::span<const Reply> rest = done.elements;
+  for (std::size_t i = 0; i < commands.size(); ++i) {
+    MILLRACE_TRY(take_change(*(*unchanged)[i], rest.first(commands[i])));
+    rest = rest.subspan(commands[i]);
+  }
+  return {};
+}
+
+/// Watches all keys; answers the changes whose entries still are as they were.
+Result<std::vector<EntryChange*>> EntryChanger::watch(std::span<EntryChange> changes, std::size_t node) {
+  std::string& commands = servers_.client(node).out();
+  for (const EntryChange& one : changes) append_command(commands, {"WATCH", one.place.key});
+  for (const EntryChange& one : changes)
+    append_command(commands, read_command(*one.target, one.place.key, one.place.member));
+  auto seen = take(node, changes.size() * 2);
+  if (!seen) return std::move(seen).error();
+  std::vector<EntryChange*> out;
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    EntryChange& one = changes[i];
+    const Content* wanted = one.wanted ? &*one.wanted : nullptr;
+    const Content now = found_content(*one.target, (*seen)[changes.size() + i], wanted);
+    if (now.fingerprint() == one.found) out.push_back(&one);
+  }
+  return out;
+}
+
+/// Sends what was appended for one server and takes its replies.
+Result<std::vector<Reply>> EntryChanger::take(std::size_t node, std::size_t replies) {
+  Client& client = servers_.client(node);
+  client.expect(replies);
+  std::vector<Reply> out;
+  while (out.size() < replies) {
+    Reply reply;
+    auto found = client.next(reply);
+    if (!found) return servers_.at_node(node, std::move(found).error());
+    if (*found) {
+      if (servers_.is_cluster() && reply.is_error() && parse_redirection(bare_error(reply.text))) {
+        return servers_.at_node(node, retry_error("a row to be mended is in a slot that is being moved",
+                                                  "run it again when the slot has moved"));
+      }
+      out.push_back(std::move(reply));
+      continue;
+    }
+    if (context_.stop.stop_requested()) return retry_error("stopped");
+    MILLRACE_TRY(client.exchange(context_.clock.now_us() + kStepUs));
+  }
+  return out;
+}
+
+}  // namespace millrace::redis

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "connect/verify.h"
+#include "sink/redis/lane.h"
+#include "sink/redis/target/key_template.h"
+
+namespace millrace::redis {
+
+/// Which keys the rows of each table may have in each output. One thread; the lanes outlive it.
+class OwnedKeys {
+ public:
+  /// All keys of the table in the lane, by its form as it is now.
+  void add(Lane& lane, const ScanTable& table);
+
+  /// Keys of the topic's rows in the lane may be those of rows of another topic or lane too.
+  [[nodiscard]] bool may_be_shared(const Lane& lane, std::string_view topic) const;
+  /// A row of another topic, or in another lane, may have this key too: `flight:leg:7` beside
+  /// `flight:{code}`.
+  [[nodiscard]] bool may_be_of_another(const Lane& lane, std::string_view topic, std::string_view key) const;
+  /// Some row may have this key.
+  [[nodiscard]] bool may_be_of_any(std::string_view key) const;
+
+ private:
+  struct Owner {
+    const Lane* lane;
+    std::string topic;
+    RowKey key;
+  };
+  std::vector<Owner> owners_;
+};
+
+}  // namespace millrace::redis

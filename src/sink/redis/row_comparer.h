@@ -1,0 +1,42 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "connect/verify.h"
+#include "sink/redis/client/servers.h"
+#include "sink/redis/extra_finder.h"
+#include "sink/redis/lane.h"
+
+namespace millrace::redis {
+
+/// `batch` as a sink would be given it.
+[[nodiscard]] ReadBatch as_rows(const BatchPtr& batch);
+
+/// Holds rows against what is in Redis, through the encoder that the sink writes with: by checksums where
+/// they can stand for the text, else, and where they differ, by meaning. One thread; what it is made of
+/// outlives it.
+class RowComparer {
+ public:
+  RowComparer(Servers& servers, Clock& clock) : servers_(servers), clock_(clock) {}
+
+  /// Makes the script of the checksums known to the servers.
+  [[nodiscard]] Status prepare();
+  /// Adds a state for each entry of the lane that is not as the rows say, and notes all that they name.
+  [[nodiscard]] Status compare(Lane& lane, const BatchPtr& batch, ExtraFinder& extras,
+                               std::vector<EntryState>& out);
+
+ private:
+  using Entries = std::vector<const Overlay::Entry*>;
+  Status sort_out(Lane& lane, const Overlay& overlay, ExtraFinder& extras, Entries& doubtful);
+  Status settle_doubts(Lane& lane, const Overlay& overlay, const Entries& doubtful,
+                       std::vector<EntryState>& out);
+  [[nodiscard]] bool may_be_gone(const Target& target, const Item& item) const;
+
+  Servers& servers_;
+  Clock& clock_;
+  std::string script_;
+};
+
+}  // namespace millrace::redis
