@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
+from typing import Any
 
+import pytest
 import redis
 from test_redis_targets import output, wait_equal
 from test_stream import start
 
 from harness.millrace import Millrace
 from harness.postgres import Database
+
+INDEXED = """create table s (id int primary key, price numeric, at timestamptz, n bigint, pos point, area box,
+  near real[], span interval, inner_ jsonb);"""
+INDEX_FIELDS = {"price": "NUMERIC SORTABLE", "at": "NUMERIC", "n": "NUMERIC", "pos": "GEO", "area": "GEOSHAPE FLAT",
+                "near": "VECTOR FLAT TYPE FLOAT32 DIM 2 DISTANCE_METRIC L2", "span": "NUMERIC"}
+ROWS = """insert into s values
+  (1, 12.50, '2024-02-29 00:00:00+00', 9007199254740993, '(13.4,52.5)', '(0,0),(10,10)', '{1,0.5}', '1 hour',
+   '{"deep": 5}'),
+  (2, 99.99, 'infinity', 1, '(2.35,48.85)', '(20,20),(30,30)', '{7,7}', '1 day', '{"deep": 6}'),
+  (3, 'NaN', null, null, null, null, null, null, null);"""
 
 Shop = Callable[..., Millrace]
 
@@ -93,6 +106,83 @@ def test_functions_in_rows_that_nest(shop: Shop, database: Database, client: red
     wait_equal(millrace, lambda: client.json().get("o:1"),
                {"id": 1, "at": "1970-01-02", "at_seconds": 86400,
                 "lines": {"7": {"n": 7, "price": "2.50", "money": 2.5}}})
+
+
+def found(client: redis.Redis, query: str, *more: Any) -> set[str]:
+    answer = client.execute_command("FT.SEARCH", "ix", query, "NOCONTENT", *more, "DIALECT", "3")
+    return {str(one) for one in answer[1:]}
+
+
+def nearest(client: redis.Redis) -> set[str]:
+    return found(client, "*=>[KNN 1 @near $to]", "PARAMS", "2", "to", struct.pack("<2f", 1, 0))
+
+
+SQUARE = ("PARAMS", "2", "q", "POLYGON((-1 -1,-1 11,11 11,11 -1,-1 -1))")
+
+
+@pytest.mark.parametrize("kind", ["json", "hash"])
+def test_what_an_index_cannot_read_stands_beside(kind: str, shop: Shop, database: Database,
+                                                 client: redis.Redis) -> None:
+    """Exact values under their names, and beside them what RediSearch takes: no row is left out of the index."""
+    database.script(INDEXED + ROWS)
+    inner = {"inner_.deep": "NUMERIC"} if kind == "json" else {}
+    millrace = start(shop("public.s", postgres={"snapshot.mode": "initial"}, redis={
+        "topics": "t.public.s", "target.key": "s:{id}", "target.type": kind, "redis.index.poll.ms": 200,
+        "indexes": {"ix": {"fields": INDEX_FIELDS | inner}}}))
+    wait_equal(millrace, lambda: found(client, "*"), {"s:1", "s:2", "s:3"})
+    assert found(client, "@price:[12.5 12.5]") == {"s:1"}
+    assert found(client, "@at:[1709164800000 1709164800000]") == {"s:1"}
+    assert found(client, "@n:[2 inf]") == {"s:1"}
+    assert found(client, "@span:[3600000 3600000]") == {"s:1"}
+    assert found(client, "@pos:[13 52 200 km]") == {"s:1"}
+    assert found(client, "@area:[WITHIN $q]", *SQUARE) == {"s:1"}
+    assert nearest(client) == {"s:1"}
+    if kind == "json":
+        assert found(client, "@inner__deep:[6 6]") == {"s:2"}, "inside a json column as it is"
+        assert client.json().get("s:1") == {
+            "id": 1, "price": "12.50", "price.number": 12.5, "at": "2024-02-29T00:00:00Z", "at.number": 1709164800000,
+            "n": 9007199254740993, "n.number": 9007199254740993, "pos": "(13.4,52.5)", "pos.geo": "13.4,52.5",
+            "area": "(10,10),(0,0)", "area.shape": "POLYGON((0 0,10 0,10 10,0 10,0 0))", "near": [1, 0.5],
+            "span": "PT1H", "span.number": 3600000, "inner_": {"deep": 5}}
+    else:
+        assert client.hmget("s:1", "price", "price.number", "pos.geo") == ["12.50", "12.5", "13.4,52.5"]
+    database.script("update s set price = 7.10, near = '{100,100}' where id = 1; update s set price = 5 where id = 3;")
+    wait_equal(millrace, lambda: (found(client, "@price:[7.1 7.1]"), found(client, "@price:[12 13]"), nearest(client)),
+               ({"s:1"}, set(), {"s:2"}))
+    assert found(client, "@price:[5 5]") == {"s:3"}
+    assert "left out" not in str(millrace.status()["cache"]["warnings"])
+    done = millrace.command("verify", "{file}", "--settle-ms", "1500")
+    assert done.returncode == 0, done.stdout + done.stderr
+    database.script("update s set pos = '(500,0)' where id = 3;")
+    wait_equal(millrace, lambda: "1 by field pos, last s:3" in str(millrace.status()["cache"]["warnings"]), True)
+
+
+def test_an_index_that_needs_another_form_waits_for_a_rebuild(shop: Shop, database: Database,
+                                                              client: redis.Redis) -> None:
+    database.script("create table s (id int primary key, price numeric); insert into s values (1, 12.50);")
+    settings = {"topics": "t.public.s", "target.key": "s:{id}", "redis.index.poll.ms": 200}
+    millrace = start(shop("public.s", postgres={"snapshot.mode": "initial"}, redis=settings))
+    wait_equal(millrace, lambda: client.json().get("s:1"), {"id": 1, "price": "12.50"})
+    millrace.terminate()
+    millrace.connectors["cache"].update({"indexes": {"ix": {"fields": {"price": "NUMERIC"}}}})
+    start(millrace)
+    wait_equal(millrace, lambda: "indexes" in str(millrace.status()["cache"]["warnings"]), True)
+    done = millrace.command("rebuild", "{file}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    wait_equal(millrace, lambda: client.json().get("s:1"), {"id": 1, "price": "12.50", "price.number": 12.5})
+    wait_equal(millrace, lambda: found(client, "@price:[12 13]"), {"s:1"})
+
+
+def test_bytes_that_are_no_vector_are_parked(shop: Shop, database: Database, client: redis.Redis) -> None:
+    database.script("create table s (id int primary key, near real[]);")
+    millrace = start(shop("public.s", redis={
+        "topics": "t.public.s", "target.key": "s:{id}", "target.type": "hash", "redis.index.poll.ms": 200,
+        "indexes": {"ix": {"fields": {"near": INDEX_FIELDS["near"]}}}}))
+    database.script("insert into s values (1, '{1,null}'), (2, '{1,2,3}'), (3, '{1,2}');")
+    wait_equal(millrace, lambda: client.exists("s:1", "s:2", "s:3"), 2)
+    wait_equal(millrace, lambda: millrace.status()["cache"]["dead_letters"], 1)
+    wait_equal(millrace, lambda: "1 by field near" in str(millrace.status()["cache"]["warnings"]), True)
+    assert nearest(client) == {"s:3"}
 
 
 def test_faults_are_told(shop: Shop, database: Database, client: redis.Redis) -> None:

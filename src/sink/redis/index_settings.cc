@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -26,6 +27,44 @@ bool meet(std::string_view prefix, std::string_view keys) {
   return prefix.starts_with(keys) || keys.starts_with(prefix);
 }
 
+/// Some value of the output may be a text where NUMERIC wants a number.
+bool may_write_text(const Output* output) {
+  const JsonOptions& json = output->target.json;
+  const bool decimals =
+      output->target.type == TargetType::kJson && json.decimals == JsonOptions::Decimals::kText;
+  return decimals || json.times == JsonOptions::Times::kIso;
+}
+
+/// Vectors lie in hashes as bytes.
+bool is_packable(const IndexField& field, bool on_json) {
+  const std::string type = field.value("TYPE").value_or("FLOAT32");
+  return on_json || type == "FLOAT32" || type == "FLOAT64";
+}
+
+/// The form that a field's type takes, where the columns' own may be another.
+std::optional<FieldList::IndexForm> needed_form(const IndexField& field, bool on_json,
+                                                const std::vector<Output*>& outputs) {
+  using Function = FieldForm::Function;
+  using Packing = FieldForm::Packing;
+  const std::string& type = field.type.front();
+  FieldForm form{.for_index = true};
+  std::string suffix;
+  if (type == "NUMERIC" && std::ranges::any_of(outputs, may_write_text)) {
+    form.function = Function::kNumber;
+    suffix = ".number";
+  } else if (type == "GEO" || type == "GEOSHAPE") {
+    form.function = type == "GEO" ? Function::kGeo : Function::kWkt;
+    suffix = type == "GEO" ? ".geo" : ".shape";
+  } else if (type == "VECTOR") {
+    form.function = Function::kVector;
+    const std::string of = field.value("TYPE").value_or("");
+    if (!on_json) form.packing = of == "FLOAT64" ? Packing::kFloat64 : Packing::kFloat32;
+  } else {
+    return std::nullopt;
+  }
+  return FieldList::IndexForm{field.path, form, suffix};
+}
+
 /// One index of the settings.
 class IndexReader {
  public:
@@ -34,7 +73,7 @@ class IndexReader {
     index_.name = std::move(name);
   }
 
-  IndexDefinition read(const SinkTopics& topics, const std::vector<Output>& outputs) {
+  IndexDefinition read(const SinkTopics& topics, std::vector<Output>& outputs) {
     index_.prefixes = config_.list(option_ + ".prefix");
     if (index_.name.find('@') != std::string::npos) {
       add("", "the name of an index has no @", "the sink puts @ and a number behind it");
@@ -53,8 +92,9 @@ class IndexReader {
     return config_.text(option_ + option);
   }
 
-  void take_output(const SinkTopics& topics, const std::vector<Output>& outputs) {
-    const std::vector<const Output*> fitting = fitting_outputs(topics, outputs);
+  void take_output(const SinkTopics& topics, std::vector<Output>& outputs) {
+    const std::vector<Output*> fitting = fitting_outputs(topics, outputs);
+    outputs_ = fitting;
     if (fitting.empty()) return;
     index_.on_json = fitting.front()->target.type == TargetType::kJson;
     for (const Output* one : fitting) index_.outputs.push_back(one->name);
@@ -74,10 +114,10 @@ class IndexReader {
   }
 
   /// With a fault when there is none.
-  std::vector<const Output*> fitting_outputs(const SinkTopics& topics, const std::vector<Output>& outputs) {
+  std::vector<Output*> fitting_outputs(const SinkTopics& topics, std::vector<Output>& outputs) {
     const std::string& named = text(".output");
-    std::vector<const Output*> out;
-    for (const Output& output : outputs) {
+    std::vector<Output*> out;
+    for (Output& output : outputs) {
       if (named.empty() ? is_indexable(output) : output.name == named) out.push_back(&output);
     }
     if (out.empty() && !named.empty()) {
@@ -109,6 +149,11 @@ class IndexReader {
         add(option, "there is another field called " + field->attribute,
             "give it a name of its own: " + setting.name + " as <name>");
       } else {
+        if (!is_packable(*field, index_.on_json)) {
+          add(option, "hashes get vectors of FLOAT32 and FLOAT64 only", "use one of these as TYPE");
+        } else if (!take_form(*field)) {
+          add(option, "another index wants vectors of another type there", "let both have the same TYPE");
+        }
         index_.fields.push_back(std::move(*field));
       }
     }
@@ -151,11 +196,46 @@ class IndexReader {
                         : "did you mean " + std::string(nearest) + "?");
   }
 
+  /// Has the outputs write the field in a form that its type takes, where its own may be another. False: it
+  /// has yet another one by now.
+  bool take_form(IndexField& field) {
+    if (field.path.empty()) return true;
+    const auto plain = [&](const Output* one) { return one->target.fields.may_have(field.path, false); };
+    const auto made = [&](const Output* one) { return one->target.fields.may_have(field.path, true); };
+    const auto form = needed_form(field, index_.on_json, outputs_);
+    // Nothing that this sink writes, but inside a json column, say; or of the form that somebody chose.
+    if (!form || std::ranges::none_of(outputs_, plain) || std::ranges::all_of(outputs_, made)) return true;
+    for (Output* output : outputs_) {
+      if (!output->target.fields.add(*form)) return false;
+    }
+    if (form->suffix.empty()) return true;
+    std::vector<std::string> path = field.path;
+    path.back() += form->suffix;
+    field.identifier = index_.on_json ? index_path(path) : path.back();
+    return true;
+  }
+
   const ConnectorConfig& config_;
   std::string option_;
   SettingFaults& faults_;
   IndexDefinition index_;
+  std::vector<Output*> outputs_;
 };
+
+/// A line in the form of each output that writes something for an index.
+void describe_forms(std::vector<Output>& outputs) {
+  for (Output& output : outputs) {
+    std::set<std::string> names;
+    for (const FieldList::IndexForm& form : output.target.fields.index_forms()) {
+      std::string name = fmt::format("{}{}", fmt::join(form.path, "."), form.suffix);
+      if (form.form.packing == FieldForm::Packing::kFloat32) name += " FLOAT32";
+      if (form.form.packing == FieldForm::Packing::kFloat64) name += " FLOAT64";
+      std::ranges::replace(name, '\n', ' ');
+      names.insert(std::move(name));
+    }
+    if (!names.empty()) output.form += fmt::format("indexes: {}\n", fmt::join(names, ", "));
+  }
+}
 
 /// One name for two indexes would move back and forth.
 void check_names_apart(const std::vector<IndexDefinition>& indexes, SettingFaults& faults) {
@@ -172,7 +252,7 @@ void check_names_apart(const std::vector<IndexDefinition>& indexes, SettingFault
 }  // namespace
 
 std::vector<IndexDefinition> read_indexes(const ConnectorConfig& config, const SinkTopics& topics,
-                                          const std::vector<Output>& outputs, SettingFaults& faults) {
+                                          std::vector<Output>& outputs, SettingFaults& faults) {
   std::vector<std::string> names;
   for (const Setting& setting : config.below("indexes.")) {
     std::string name = setting.name.substr(0, setting.name.find('.'));
@@ -184,6 +264,7 @@ std::vector<IndexDefinition> read_indexes(const ConnectorConfig& config, const S
     indexes.push_back(IndexReader(config, std::move(name), faults).read(topics, outputs));
   }
   check_names_apart(indexes, faults);
+  describe_forms(outputs);
   return indexes;
 }
 

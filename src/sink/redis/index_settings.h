@@ -13,7 +13,6 @@ namespace millrace::redis {
 /// What is wrong is added to `faults`.
 [[nodiscard]] std::vector<IndexDefinition> read_indexes(const ConnectorConfig& config,
                                                         const SinkTopics& topics,
-                                                        const std::vector<Output>& outputs,
-                                                        SettingFaults& faults);
+                                                        std::vector<Output>& outputs, SettingFaults& faults);
 
 }  // namespace millrace::redis

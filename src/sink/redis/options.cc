@@ -341,7 +341,12 @@ std::vector<OptionSpec> index_content_options() {
            "takes it: `TAG`, `TEXT WEIGHT 2`, `NUMERIC SORTABLE`, `GEO`, `GEOSHAPE FLAT`, `VECTOR HNSW TYPE "
            "FLOAT32 DIM 384 DISTANCE_METRIC COSINE`; arguments in any order, a vector's without their count. "
            "`address.city` reads a member of a json column and is called address_city in queries; `city as "
-           "town` is called town, so that one field can be indexed twice. The index itself is called "
+           "town` is called town, so that one field can be indexed twice. A NUMERIC, GEO or GEOSHAPE field "
+           "gets what it takes written beside the exact value, as `<field>.number`, `.geo` or `.shape` (see "
+           "the functions of target.fields), and the index reads that; vectors lie in hashes as bytes. Not "
+           "where target.fields has a function there or all is a number (`format.decimal: number` with "
+           "`format.time: millis`), nor of a JSONPath: `$.delay as delay` reads just that. The index itself "
+           "is called "
            "`<index>@` and eight digits that change with its definition, and `<index>` is an alias of it. "
            "When the definition changes, the new index is built beside the old one; once it is complete the "
            "alias moves and the old one is dropped. `millrace check` shows what will be done."},

@@ -30,6 +30,45 @@ TEST(Settings, TheExampleOfTheDocs) {
   EXPECT_EQ(settings->indexes[0].fields[2].identifier, "$.meta.src");
 }
 
+/// Where an index reads a field from, and what its output writes for it.
+std::string read_from(std::vector<std::pair<std::string, std::string>> values, const char* field,
+                      const char* type) {
+  values.insert(
+      values.end(),
+      {{"topics", "p.public.t"}, {"target.key", "t:{id}"}, {"indexes.i.fields." + std::string(field), type}});
+  const auto settings = read(std::move(values));
+  if (!settings) return settings.error().message;
+  const std::string& form = settings->outputs[0].form;
+  const std::size_t at = form.find("indexes: ");
+  return settings->indexes[0].fields[0].identifier +
+         (at == std::string::npos ? "" : " " + form.substr(at + 9, form.size() - at - 10));
+}
+
+TEST(Settings, IndexesReadFormsThatTheirTypesTake) {
+  EXPECT_EQ(read_from({}, "price", "NUMERIC"), R"($["price.number"] price.number)");
+  EXPECT_EQ(read_from({}, "pos", "GEO"), R"($["pos.geo"] pos.geo)");
+  EXPECT_EQ(read_from({}, "area", "GEOSHAPE"), R"($["area.shape"] area.shape)");
+  EXPECT_EQ(read_from({}, "v", "TAG"), "$.v");
+  EXPECT_EQ(read_from({}, "meta.price", "NUMERIC"), "$.meta.price") << "inside a json column";
+  EXPECT_EQ(read_from({}, "$.price as p", "NUMERIC"), "$.price") << "as the file says";
+  EXPECT_EQ(read_from({{"format.time", "millis"}, {"format.decimal", "number"}}, "price", "NUMERIC"),
+            "$.price");
+  EXPECT_EQ(read_from({{"target.fields", "number(price)"}}, "price", "NUMERIC"), "$.price");
+  EXPECT_EQ(read_from({{"target.fields", "id"}}, "price", "NUMERIC"), "$.price")
+      << "nothing is written there";
+  EXPECT_EQ(read_from({{"target.fields", "price as in.price"}}, "in.price", "NUMERIC"),
+            R"($.in["price.number"] in.price.number)");
+  EXPECT_EQ(read_from({{"target.type", "hash"}}, "price", "NUMERIC"), "price.number price.number");
+  EXPECT_EQ(read_from({{"target.type", "hash"}, {"format.time", "millis"}}, "price", "NUMERIC"), "price");
+  const std::string vector = "VECTOR FLAT DIM 2 DISTANCE_METRIC L2 TYPE ";
+  EXPECT_EQ(read_from({}, "v", (vector + "FLOAT32").c_str()), "$.v v");
+  EXPECT_EQ(read_from({{"target.type", "hash"}}, "v", (vector + "FLOAT64").c_str()), "v v FLOAT64");
+  EXPECT_NE(
+      read_from({{"target.type", "hash"}}, "v", (vector + "FLOAT16").c_str()).find("FLOAT32 and FLOAT64"),
+      std::string::npos);
+  EXPECT_NE(read_from({}, "$.price", "NUMERIC").find("no name to query by"), std::string::npos);
+}
+
 TEST(Settings, IndexPrefixIsThatOfTheKeysWhereItIsCertain) {
   const auto one = read({{"topics", "shop.public.flights"}, {"indexes.f.fields.origin", "TAG"}});
   ASSERT_TRUE(one) << one.error().message;

@@ -192,9 +192,8 @@ bool is_plain_name(std::string_view name) {
   }) && !(name.front() >= '0' && name.front() <= '9');
 }
 
-/// A path of names as JSONPath, and the attribute it is called by.
+/// Names between dots, and what they are called together.
 void set_path(std::string_view name, IndexField& field) {
-  field.identifier = "$";
   field.attribute.clear();
   while (!name.empty()) {
     const std::string_view part = name.substr(0, name.find('.'));
@@ -202,14 +201,9 @@ void set_path(std::string_view name, IndexField& field) {
     if (part.empty()) continue;
     if (!field.attribute.empty()) field.attribute += '_';
     field.attribute += part;
-    if (is_plain_name(part)) {
-      field.identifier += '.' + std::string(part);
-    } else {
-      field.identifier += '[';
-      append_json_name(field.identifier, part);
-      field.identifier += ']';
-    }
+    field.path.emplace_back(part);
   }
+  field.identifier = index_path(field.path);
 }
 
 /// Cuts ` as <attribute>` off `name`; empty when it is not there.
@@ -225,6 +219,20 @@ std::string_view take_alias(std::string_view& name) {
 }
 
 }  // namespace
+
+std::string index_path(const std::vector<std::string>& names) {
+  std::string out = "$";
+  for (const std::string& name : names) {
+    if (is_plain_name(name)) {
+      out += '.' + name;
+    } else {
+      out += '[';
+      append_json_name(out, name);
+      out += ']';
+    }
+  }
+  return out;
+}
 
 bool IndexField::has(std::string_view word) const { return std::ranges::find(type, word) != type.end(); }
 
@@ -242,7 +250,14 @@ Result<IndexField> parse_index_field(std::string_view name, std::string_view typ
   const std::string_view alias = take_alias(name);
   field.attribute = name;
   field.identifier = name;
-  if (on_json) set_path(name, field);
+  if (on_json && name.starts_with('$')) {
+    if (alias.empty())
+      return stop_error("a JSONPath has no name to query by", "write for example \"$.delay as delay\"");
+  } else if (on_json) {
+    set_path(name, field);
+  } else {
+    field.path.emplace_back(name);
+  }
   if (!alias.empty()) field.attribute = alias;
   if (field.attribute.empty()) return stop_error("a field has no name");
   return field;

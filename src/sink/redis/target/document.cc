@@ -15,10 +15,13 @@ bool is_unsent(const DocumentField& field, const RowCells& cells) {
   return is_missing(cells[field.column]) && (!field.latitude || is_missing(cells[*field.latitude]));
 }
 
+/// The bytes of a vector: whatever else stood there could be taken for one.
+bool is_packed(const DocumentField& field) { return field.form.packing != FieldForm::Packing::kNone; }
+
 /// A text that an index cannot take stays one, so that Redis counts it.
 bool stands_as_it_is(const DocumentField& field, const RowCells& cells) {
   const CellType type = cells[field.column].type;
-  return field.form.for_index && field.form.packing == FieldForm::Packing::kNone &&
+  return field.form.for_index && !is_packed(field) &&
          (type == CellType::kText || type == CellType::kJson || type == CellType::kArray);
 }
 
@@ -111,7 +114,7 @@ DocumentLayout::Presence DocumentLayout::presence(const DocumentField& field, co
   const CellType type = cells[field.column].type;
   if (is_unsent(field, cells)) return type == CellType::kUnchanged ? Presence::kKept : Presence::kAbsent;
   if (type == CellType::kNull) return Presence::kNull;
-  if (field.form.function == Function::kNone) return Presence::kValue;
+  if (field.form.function == Function::kNone || is_packed(field)) return Presence::kValue;
   std::string made;
   return append_made(made, field, cells) || stands_as_it_is(field, cells) ? Presence::kValue
                                                                           : Presence::kNull;
@@ -152,7 +155,13 @@ Status DocumentLayout::append_value(std::string& out, const DocumentField& field
 Status DocumentLayout::append_text(std::string& out, const DocumentField& field,
                                    const RowCells& cells) const {
   const bool plain = field.form.function == Function::kNone;
-  if (!plain && (append_made(out, field, cells) || !stands_as_it_is(field, cells))) return {};
+  if (!plain && append_made(out, field, cells)) return {};
+  if (is_packed(field)) {
+    return reject_error("column " + writer_.schema().columns[field.column].name + " of " +
+                            full_name(writer_.schema()) + " holds no list of numbers, which its index needs",
+                        "write NULL where there is no vector");
+  }
+  if (!plain && !stands_as_it_is(field, cells)) return {};
   return writer_.append_text(out, cells.batch(field.column), field.column, cells[field.column]);
 }
 

@@ -144,5 +144,19 @@ TEST(FieldForm, BesideTheColumnOrInItsPlace) {
   EXPECT_EQ(fields({"\"number(a)\"", "\"a\""}), "a -number(a)");
 }
 
+TEST(FieldForm, WhatStandsBesideForAnIndexHidesNoColumn) {
+  auto list = *FieldList::parse({"*"}, true);
+  ASSERT_TRUE(list.add({{"a"}, {.function = FieldForm::Function::kNumber, .for_index = true}, ".number"}));
+  std::vector<std::string> missing;
+  const auto beside = list.resolve(*test_schema("t", {"id", "a"}), missing);
+  ASSERT_TRUE(beside && beside->size() == 3);
+  EXPECT_EQ((*beside)[2].path, std::vector<std::string>{"a.number"});
+  const auto hidden = list.resolve(*test_schema("t", {"id", "a", "a.number"}), missing);
+  ASSERT_FALSE(hidden);
+  EXPECT_NE(hidden.error().message.find("a.number is in the way of a.number"), std::string::npos);
+  const auto without = list.resolve(*test_schema("t", {"id"}), missing);
+  EXPECT_EQ(without->size(), 1U);
+}
+
 }  // namespace
 }  // namespace millrace::redis

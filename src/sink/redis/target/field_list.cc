@@ -197,7 +197,7 @@ Result<std::vector<FieldList::Field>> FieldList::resolve(const TableSchema& sche
       if (!names(name)) out.push_back({static_cast<std::uint16_t>(i), {name}});
     }
   };
-  if (is_whole()) add_rest();
+  if (items_.empty()) add_rest();
   for (const Item& item : items_) {
     if (item.kind == Item::Kind::kAll) add_rest();
     if (item.kind != Item::Kind::kColumn) continue;
@@ -218,7 +218,47 @@ Result<std::vector<FieldList::Field>> FieldList::resolve(const TableSchema& sche
                           "name another column, or another function");
     }
   }
+  add_index_forms(schema, out);
   return check_apart(schema, std::move(out));
+}
+
+bool FieldList::add(const IndexForm& form) {
+  for (const IndexForm& other : index_forms_) {
+    if (other.path != form.path || other.suffix != form.suffix) continue;
+    return other == form;
+  }
+  index_forms_.push_back(form);
+  return true;
+}
+
+bool FieldList::may_have(const std::vector<std::string>& path, bool made) const {
+  const auto is_there = [&](const Item& item) {
+    if (item.kind == Item::Kind::kAll) return !made && path.size() == 1;
+    const bool is_made = item.form.function != FieldForm::Function::kNone;
+    return item.kind == Item::Kind::kColumn && item.path == path && (is_made || !made);
+  };
+  if (items_.empty()) return !made && path.size() == 1;
+  return std::ranges::any_of(items_, is_there);
+}
+
+void FieldList::add_index_forms(const TableSchema& schema, std::vector<Field>& fields) const {
+  for (const IndexForm& wanted : index_forms_) {
+    const auto own = std::ranges::find(fields, wanted.path, &Field::path);
+    if (own == fields.end()) continue;
+    FieldForm form = own->form;
+    // A column that the function does not take stands as it is, for Redis to count its rows.
+    if (form.function == FieldForm::Function::kNone &&
+        form_fault(wanted.form.function, schema.columns[own->column]).empty())
+      form = wanted.form;
+    if (wanted.suffix.empty()) {
+      own->form = form;
+      continue;
+    }
+    Field beside = *own;
+    beside.path.back() += wanted.suffix;
+    beside.form = form;
+    fields.push_back(std::move(beside));
+  }
 }
 
 }  // namespace millrace::redis

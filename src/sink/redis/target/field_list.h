@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,8 +38,23 @@ class FieldList {
   /// would be in each other's way, or a function does not take its column.
   [[nodiscard]] Result<std::vector<Field>> resolve(const TableSchema& schema,
                                                    std::vector<std::string>& missing) const;
-  /// Every column under its own name, as it is.
-  [[nodiscard]] bool is_whole() const { return items_.empty(); }
+  /// Every column under its own name, as it is, and nothing beside them.
+  [[nodiscard]] bool is_whole() const { return items_.empty() && index_forms_.empty(); }
+
+  /// A form in which a search index wants the field at `path`: beside it under a name with `suffix` behind
+  /// it, or in its place when that is empty. What `target.fields` has made of the column stays so there.
+  struct IndexForm {
+    std::vector<std::string> path;
+    FieldForm form;
+    std::string suffix;
+
+    friend bool operator==(const IndexForm&, const IndexForm&) = default;
+  };
+  /// False: the field has another form in its place already.
+  [[nodiscard]] bool add(const IndexForm& form);
+  [[nodiscard]] std::span<const IndexForm> index_forms() const { return index_forms_; }
+  /// The items may put a column there; with `made` what a function made of one, and that for certain.
+  [[nodiscard]] bool may_have(const std::vector<std::string>& path, bool made) const;
 
  private:
   struct Item {
@@ -53,7 +69,9 @@ class FieldList {
   static Status parse_path(std::string_view text, std::string_view rest, bool nested, Item& item);
   [[nodiscard]] bool names(const std::string& column) const;
   static Result<Item> parse_item(std::string_view text, bool nested);
+  void add_index_forms(const TableSchema& schema, std::vector<Field>& fields) const;
   std::vector<Item> items_;
+  std::vector<IndexForm> index_forms_;
 };
 
 }  // namespace millrace::redis
