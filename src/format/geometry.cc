@@ -203,8 +203,9 @@ class EwkbReader {
   std::optional<std::uint8_t> byte() {
     std::uint8_t value = 0;
     if (rest_.size() < 2) return std::nullopt;
-    const auto [end, error] = std::from_chars(rest_.data(), rest_.data() + 2, value, 16);
-    if (error != std::errc() || end != rest_.data() + 2) return std::nullopt;
+    const std::string_view digits = rest_.substr(0, 2);
+    const auto [end, error] = std::from_chars(digits.begin(), digits.end(), value, 16);
+    if (error != std::errc() || end != digits.end()) return std::nullopt;
     rest_.remove_prefix(2);
     return value;
   }

@@ -211,6 +211,11 @@ std::vector<OptionSpec> document_options() {
       {.name = "target.nest.in",
        .group = "Target",
        .doc = "The output of those documents; by default the only one that writes JSON documents."},
+  };
+}
+
+std::vector<OptionSpec> life_options() {
+  return {
       {.name = "target.expire",
        .group = "Target",
        .doc =
@@ -291,7 +296,8 @@ std::vector<OptionSpec> form_options() {
 std::vector<OptionSpec> output_options() {
   static const std::vector<std::string> texts = [] {
     std::vector<std::string> out;
-    for (const std::vector<OptionSpec>& group : {key_options(), document_options(), form_options()}) {
+    for (const std::vector<OptionSpec>& group :
+         {key_options(), document_options(), life_options(), form_options()}) {
       for (const OptionSpec& option : group) {
         out.push_back("outputs.<output>." + std::string(option.name));
         out.push_back("`" + std::string(option.name) + "` of this output; by default the sink's.");
@@ -311,7 +317,7 @@ std::vector<OptionSpec> output_options() {
        .doc = "Patterns of topics, as `topics.regex`."},
   };
   std::size_t at = 0;
-  for (std::vector<OptionSpec> group : {key_options(), document_options(), form_options()}) {
+  for (std::vector<OptionSpec> group : {key_options(), document_options(), life_options(), form_options()}) {
     for (OptionSpec& option : group) {
       option.name = texts[at++];
       option.doc = texts[at++];
@@ -434,8 +440,8 @@ std::vector<OptionSpec> make_options() {
   std::vector<OptionSpec> out;
   for (std::vector<OptionSpec> group :
        {topic_options(), connection_options(), tls_options(), replica_options(), key_options(),
-        document_options(), form_options(), output_options(), index_content_options(), index_options(),
-        tuning_options()}) {
+        document_options(), life_options(), form_options(), output_options(), index_content_options(),
+        index_options(), tuning_options()}) {
     std::move(group.begin(), group.end(), std::back_inserter(out));
   }
   return out;
