@@ -71,17 +71,26 @@ Status EntryChanger::change_some(std::span<EntryChange> changes) {
 /// Watches all keys; answers the changes whose entries still are as they were.
 Result<std::vector<EntryChange*>> EntryChanger::watch(std::span<EntryChange> changes, std::size_t node) {
   std::string& commands = servers_.client(node).out();
-  for (const EntryChange& one : changes) append_command(commands, {"WATCH", one.place.key});
-  for (const EntryChange& one : changes)
-    append_command(commands, read_command(*one.target, one.place.key, one.place.member));
-  auto seen = take(node, changes.size() * 2);
-  if (!seen) return std::move(seen).error();
+  std::vector<EntryQuestion> questions;
+  for (const EntryChange& one : changes) {
+    const std::string& key = one.place.key;
+    if (one.target->nest) {
+      append_command(commands, {"WATCH", key, one.target->waiting_key(key)});
+    } else {
+      append_command(commands, {"WATCH", key});
+    }
+    questions.push_back({*one.target, one.place, one.wanted ? &*one.wanted : nullptr});
+  }
+  const auto watched = take(node, changes.size());
+  if (!watched) return watched.error();
+  const auto found = read_entries(questions, [&](const std::vector<KeyCommand>& asked) {
+    for (const KeyCommand& one : asked) append_command(commands, one.words);
+    return take(node, asked.size());
+  });
+  if (!found) return found.error();
   std::vector<EntryChange*> out;
   for (std::size_t i = 0; i < changes.size(); ++i) {
-    EntryChange& one = changes[i];
-    const Content* wanted = one.wanted ? &*one.wanted : nullptr;
-    const Content now = found_content(*one.target, (*seen)[changes.size() + i], wanted);
-    if (now.fingerprint() == one.found) out.push_back(&one);
+    if ((*found)[i].fingerprint() == changes[i].found) out.push_back(&changes[i]);
   }
   return out;
 }

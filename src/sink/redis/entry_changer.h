@@ -12,6 +12,7 @@
 #include "connect/verify.h"
 #include "sink/redis/client/servers.h"
 #include "sink/redis/entry_place.h"
+#include "sink/redis/entry_reader.h"
 #include "sink/redis/target/content.h"
 
 namespace millrace::redis {

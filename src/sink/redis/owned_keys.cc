@@ -11,6 +11,13 @@ void OwnedKeys::add(Lane& lane, const ScanTable& table) {
     owners_.push_back({&lane, table.topic, key});
 }
 
+/// Both have keys of their own, or lie in the same object of a document.
+bool OwnedKeys::lie_alike(const Lane& a, const Lane& b) {
+  const auto& in_a = a.target().nest;
+  const auto& in_b = b.target().nest;
+  return in_a && in_b ? in_a->names() == in_b->names() : !in_a && !in_b;
+}
+
 bool OwnedKeys::may_be_shared(const Lane& lane, std::string_view topic) const {
   const auto is_own = [&](const Owner& owner) { return owner.lane == &lane && owner.topic == topic; };
   const auto begin_alike = [](const Owner& a, const Owner& b) {
@@ -19,14 +26,15 @@ bool OwnedKeys::may_be_shared(const Lane& lane, std::string_view topic) const {
   };
   return std::ranges::any_of(owners_, [&](const Owner& own) {
     return is_own(own) && std::ranges::any_of(owners_, [&](const Owner& other) {
-             return !is_own(other) && begin_alike(own, other);
+             return !is_own(other) && lie_alike(lane, *other.lane) && begin_alike(own, other);
            });
   });
 }
 
 bool OwnedKeys::may_be_of_another(const Lane& lane, std::string_view topic, std::string_view key) const {
   return std::ranges::any_of(owners_, [&](const Owner& owner) {
-    return (owner.lane != &lane || owner.topic != topic) && owner.key.matches(key);
+    return (owner.lane != &lane || owner.topic != topic) && lie_alike(lane, *owner.lane) &&
+           owner.key.matches(key);
   });
 }
 

@@ -11,7 +11,8 @@
 
 namespace millrace::redis {
 
-/// Which keys the rows of each table may have in each output. One thread; the lanes outlive it.
+/// Which keys the rows of each table may have in each output. Of rows in documents of others: the documents'
+/// keys, which are then shared only with rows in the same object of these. One thread; the lanes outlive it.
 class OwnedKeys {
  public:
   /// All keys of the table in the lane, by its form as it is now.
@@ -31,6 +32,7 @@ class OwnedKeys {
     std::string topic;
     RowKey key;
   };
+  static bool lie_alike(const Lane& a, const Lane& b);
   std::vector<Owner> owners_;
 };
 

@@ -1,16 +1,22 @@
 #include "sink/redis/row_comparer.h"
 
 #include <algorithm>
+#include <deque>
 #include <functional>
 #include <utility>
 
+#include "sink/redis/entry_names.h"
 #include "sink/redis/entry_place.h"
-#include "sink/redis/target/content.h"
+#include "sink/redis/entry_reader.h"
 
 namespace millrace::redis {
 namespace {
 
 constexpr std::size_t kKeysAtOnce = 100;  // in one call of the script: some 0.3 ms of the server
+constexpr std::size_t kReadAtOnce = 1000;
+
+/// A reason stands for what can never be there.
+std::uint64_t fingerprint_of(const std::string& reason) { return std::hash<std::string>()(reason) | 1U; }
 
 }  // namespace
 
@@ -44,21 +50,29 @@ Status RowComparer::compare(Lane& lane, const BatchPtr& batch, ExtraFinder& extr
                      .output = lane.name(),
                      .place = one.target_key};
     state.reason = one.error;
-    state.wanted = std::hash<std::string>()(one.error) | 1U;
+    state.wanted = fingerprint_of(one.error);
     out.push_back(std::move(state));
   }
   const Overlay overlay = lane.encoder().take();
   Entries doubtful;
   MILLRACE_TRY(sort_out(lane, overlay, extras, doubtful));
-  return settle_doubts(lane, overlay, doubtful, out);
+  for (std::span<const Overlay::Entry* const> rest = doubtful; !rest.empty();) {
+    const auto some = rest.first(std::min(rest.size(), kReadAtOnce));
+    MILLRACE_TRY(settle_doubts(lane, overlay, some, out));
+    rest = rest.subspan(some.size());
+  }
+  return {};
 }
 
-/// Notes the keys, and finds the entries that a checksum does not prove to be right.
+/// Notes the entries, and finds those that a checksum does not prove to be right.
 Status RowComparer::sort_out(Lane& lane, const Overlay& overlay, ExtraFinder& extras, Entries& doubtful) {
   std::vector<std::pair<const Overlay::Entry*, std::string>> checked;
   for (const Overlay::Entry& entry : overlay.entries) {
-    extras.note(lane, overlay.key(entry));
-    if (entry.action == Overlay::Action::kDelete) continue;  // a sorted set without a score: nothing is there
+    extras.note(lane, overlay.key(entry), overlay.member(entry));
+    if (entry.action == Overlay::Action::kDelete) {  // a sorted set without a score: nothing is there
+      if (is_of_one_row(*entry.plan)) doubtful.push_back(&entry);
+      continue;
+    }
     auto text = wanted_text(lane.target(), Item(overlay, entry));
     if (text) {
       checked.emplace_back(&entry, checksum(*text));
@@ -74,6 +88,11 @@ Status RowComparer::sort_out(Lane& lane, const Overlay& overlay, ExtraFinder& ex
     command.emplace_back(traits_of(lane.target().type).redis_type);
     servers_.put(servers_.node_of(overlay.key(*checked[i].first)), command);
   }
+  return take_checksums(checked, doubtful);
+}
+
+Status RowComparer::take_checksums(const std::vector<std::pair<const Overlay::Entry*, std::string>>& checked,
+                                   Entries& doubtful) {
   auto replies = servers_.take();
   if (!replies) return std::move(replies).error();
   std::size_t next = 0;
@@ -89,45 +108,55 @@ Status RowComparer::sort_out(Lane& lane, const Overlay& overlay, ExtraFinder& ex
 }
 
 /// Reads the doubtful ones and holds them against their rows by meaning.
-Status RowComparer::settle_doubts(Lane& lane, const Overlay& overlay, const Entries& doubtful,
+Status RowComparer::settle_doubts(Lane& lane, const Overlay& overlay,
+                                  std::span<const Overlay::Entry* const> doubtful,
                                   std::vector<EntryState>& out) {
+  const Target& target = lane.target();
+  std::deque<Content> wanted;  // the questions point to them
+  std::vector<EntryQuestion> questions;
+  std::vector<EntryState> states;
   for (const Overlay::Entry* entry : doubtful) {
-    const std::string_view key = overlay.key(*entry);
-    servers_.put(servers_.node_of(key), read_command(lane.target(), key, overlay.member(*entry)));
-  }
-  auto replies = servers_.take();
-  if (!replies) return std::move(replies).error();
-  for (std::size_t i = 0; i < doubtful.size(); ++i) {
-    const Item item(overlay, *doubtful[i]);
-    EntryState state{.row = item.entry.last.row, .output = lane.name()};
+    const Item item(overlay, *entry);
     const EntryPlace place{std::string(item.key), std::string(item.member)};
-    state.place = place.shown(lane.target());
+    EntryState state{.row = entry->last.row, .output = lane.name(), .place = place.shown(target)};
     state.handle = place.handle();
-    auto wanted = wanted_content(lane.target(), item);
-    if (!wanted) {
+    auto content = wanted_content(target, item);
+    if (!content) {
       state.kind = EntryState::Kind::kUnwritable;
-      state.reason = wanted.error().message;
-      state.wanted = std::hash<std::string>()(state.reason) | 1U;
-      out.push_back(std::move(state));
-      continue;
+      state.reason = content.error().message;
+      state.wanted = fingerprint_of(state.reason);
     }
-    const Content found = found_content(lane.target(), (*replies)[i], &*wanted);
-    state.wanted = wanted->fingerprint();
-    state.found = found.fingerprint();
-    if (!found.there) {
-      if (may_be_gone(lane.target(), item)) continue;
-      state.kind = EntryState::Kind::kMissing;
-    } else if (!found.fault.empty()) {
-      state.kind = EntryState::Kind::kUnwritable;
-      state.reason = found.fault;
-    } else {
-      state.fields = different_fields(*wanted, found);
-      if (state.fields.empty()) continue;
-      state.kind = EntryState::Kind::kDifferent;
-    }
-    out.push_back(std::move(state));
+    wanted.push_back(content ? std::move(*content) : Content());
+    questions.push_back({target, place, wanted.back().there ? &wanted.back() : nullptr});
+    states.push_back(std::move(state));
+  }
+  const auto found = read_entries(questions, ask_servers(servers_));
+  if (!found) return found.error();
+  for (std::size_t i = 0; i < states.size(); ++i) {
+    const bool unwritable = !states[i].reason.empty();
+    if (unwritable || !is_as_wanted(target, Item(overlay, *doubtful[i]), wanted[i], (*found)[i], states[i]))
+      out.push_back(std::move(states[i]));
   }
   return {};
+}
+
+/// False: `state` says in which way it is not.
+bool RowComparer::is_as_wanted(const Target& target, const Item& item, const Content& wanted,
+                               const Content& found, EntryState& state) const {
+  state.wanted = wanted.fingerprint();
+  state.found = found.fingerprint();
+  if (!found.there) {
+    state.kind = EntryState::Kind::kMissing;
+    return !wanted.there || may_be_gone(target, item);
+  }
+  if (!found.fault.empty()) {
+    state.kind = EntryState::Kind::kUnwritable;
+    state.reason = found.fault;
+    return !wanted.there;
+  }
+  state.kind = EntryState::Kind::kDifferent;
+  state.fields = different_fields(wanted, found);
+  return wanted.there && state.fields.empty();
 }
 
 /// Its time may have come.

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -8,6 +10,7 @@
 #include "sink/redis/client/servers.h"
 #include "sink/redis/extra_finder.h"
 #include "sink/redis/lane.h"
+#include "sink/redis/target/content.h"
 
 namespace millrace::redis {
 
@@ -30,8 +33,12 @@ class RowComparer {
  private:
   using Entries = std::vector<const Overlay::Entry*>;
   Status sort_out(Lane& lane, const Overlay& overlay, ExtraFinder& extras, Entries& doubtful);
-  Status settle_doubts(Lane& lane, const Overlay& overlay, const Entries& doubtful,
+  Status take_checksums(const std::vector<std::pair<const Overlay::Entry*, std::string>>& checked,
+                        Entries& doubtful);
+  Status settle_doubts(Lane& lane, const Overlay& overlay, std::span<const Overlay::Entry* const> doubtful,
                        std::vector<EntryState>& out);
+  [[nodiscard]] bool is_as_wanted(const Target& target, const Item& item, const Content& wanted,
+                                  const Content& found, EntryState& state) const;
   [[nodiscard]] bool may_be_gone(const Target& target, const Item& item) const;
 
   Servers& servers_;

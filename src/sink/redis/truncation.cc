@@ -1,32 +1,15 @@
 #include "sink/redis/truncation.h"
 
-#include <algorithm>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "sink/redis/key_search.h"
 #include "sink/redis/target/target_writer.h"
 
 namespace millrace::redis {
 namespace {
-
-/// Keys to look for: those of `keys` with `prefix` in front (and, of a cluster, the tag between them).
-struct Wanted {
-  const RowKey& keys;
-  std::string_view prefix;
-  std::string_view redis_type;
-  bool tagged = false;
-
-  [[nodiscard]] std::string pattern() const {
-    return glob_escaped(prefix) + (tagged ? "{*}" : "") + keys.pattern();
-  }
-  [[nodiscard]] std::string_view name_of(std::string_view key) const {
-    key.remove_prefix(prefix.size());
-    if (tagged) key.remove_prefix(std::min(key.size(), key.find('}') + 1));
-    return key;
-  }
-};
 
 /// Of a cluster one by one: each key is in a slot of its own.
 void send_clear(const Truncation& with, const TargetWriter& target, const std::vector<std::string>& own) {
@@ -39,7 +22,8 @@ void send_clear(const Truncation& with, const TargetWriter& target, const std::v
   }
 }
 
-Status remove_at(const Truncation& with, std::size_t node, const TargetWriter& target, const Wanted& wanted) {
+Status remove_at(const Truncation& with, std::size_t node, const TargetWriter& target,
+                 const KeySearch& wanted) {
   const std::string pattern = wanted.pattern();
   std::string cursor = "0";
   do {
@@ -63,7 +47,7 @@ Status remove_at(const Truncation& with, std::size_t node, const TargetWriter& t
   return {};
 }
 
-Status remove_all(const Truncation& with, const TargetWriter& target, const Wanted& wanted) {
+Status remove_all(const Truncation& with, const TargetWriter& target, const KeySearch& wanted) {
   MILLRACE_TRY(with.servers.check_settled());
   for (std::size_t i = 0; i < with.servers.size(); ++i) MILLRACE_TRY(remove_at(with, i, target, wanted));
   return with.servers.check_settled();

@@ -1,13 +1,16 @@
 #include "sink/redis/verifier.h"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <optional>
 #include <utility>
 
 #include "sink/redis/client/servers.h"
 #include "sink/redis/entry_changer.h"
+#include "sink/redis/entry_names.h"
 #include "sink/redis/entry_place.h"
+#include "sink/redis/entry_reader.h"
 #include "sink/redis/extra_finder.h"
 #include "sink/redis/lane.h"
 #include "sink/redis/owned_keys.h"
@@ -45,6 +48,8 @@ class RedisVerifier final : public TargetVerifier {
 
  private:
   Lane* find_lane(const std::string& output);
+  [[nodiscard]] std::vector<std::string> limits_of(Lane& lane, std::string_view topic) const;
+  Overlay removal(Lane& lane, const EntryPlace& place);
   Status repair_lane(Lane& lane, const BatchPtr& batch, std::span<const EntryState> states,
                      std::vector<Repaired>& out);
 
@@ -52,6 +57,7 @@ class RedisVerifier final : public TargetVerifier {
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::unique_ptr<Servers> servers_;
   OwnedKeys owned_;
+  std::map<std::string, TableSchemaPtr, std::less<>> schemas_;  ///< by topic
   std::optional<RowComparer> comparer_;
   std::optional<ExtraFinder> extras_;
   std::optional<EntryChanger> changer_;
@@ -68,6 +74,9 @@ Status RedisVerifier::open(TaskContext& context, std::span<const ScanTable> tabl
   for (const auto& lane : lanes_) {
     MILLRACE_TRY(load_scripts(*servers_, *lane));
     for (const ScanTable& table : tables) owned_.add(*lane, table);
+  }
+  for (const ScanTable& table : tables) {
+    if (table.schema != nullptr) schemas_.insert_or_assign(table.topic, table.schema);
   }
   extras_.emplace(*servers_, owned_, lanes_);
   changer_.emplace(*servers_, context);
@@ -86,27 +95,41 @@ std::vector<std::string> RedisVerifier::limits(std::string_view topic, bool& any
   for (const auto& lane : lanes_) {
     if (!lane->takes_topic(topic)) continue;
     const std::string who = lane->name().empty() ? "" : "output " + lane->name() + ": ";
-    if (!is_compared(lane->target())) {
+    if (is_compared(lane->target())) {
+      any = true;
+      for (const std::string& one : limits_of(*lane, topic)) out.push_back(who + one);
+    } else {
       out.push_back(who + "a stream is a history, which is not compared");
-      continue;
     }
-    any = true;
-    if (!ExtraFinder::looks_at(lane->target())) {
-      out.push_back(who + "rows that are gone are not looked for among members of keys that rows share");
-      continue;
-    }
-    if (lane->target().expiry.seconds > 0)
-      out.push_back(who + "keys expire, so one that is missing may have gone by itself");
-    if (!lane->target().field_expiries.empty())
-      out.push_back(who + "fields expire, so those of target.expire.fields are not missed");
-    if (owned_.may_be_shared(*lane, topic))
-      out.push_back(who + "keys that rows of another table or output may have too are not taken for extra");
   }
+  return out;
+}
+
+std::vector<std::string> RedisVerifier::limits_of(Lane& lane, std::string_view topic) const {
+  const Target& target = lane.target();
+  std::vector<std::string> out;
+  if (target.expiry.seconds > 0)
+    out.emplace_back("keys expire, so one that is missing may have gone by itself");
+  if (!target.field_expiries.empty())
+    out.emplace_back("fields expire, so those of target.expire.fields are not missed");
+  const auto schema = schemas_.find(topic);
+  if (schema == schemas_.end()) return out;
+  const TablePlan& plan = lane.encoder().plans().plan(topic, schema->second);
+  if (!plan.error.empty()) return out;
+  if (const EntryNames names(target, plan); !names.unfit().empty()) {
+    out.push_back("what rows that are gone have left is not looked for: it does not tell by " +
+                  std::string(names.unfit()) + " whose it is");
+  } else if (owned_.may_be_shared(lane, topic)) {
+    out.emplace_back("keys that rows of another table or output may have too are not taken for extra");
+  }
+  if (plan.score && !is_of_one_row(plan))
+    out.emplace_back("members that several rows may share are not looked at where a row has no score");
   return out;
 }
 
 Status RedisVerifier::begin(const ScanTable& table) {
   topic_ = table.topic;
+  schemas_.insert_or_assign(topic_, table.schema);
   extras_->begin(table);
   return {};
 }
@@ -126,16 +149,13 @@ Status RedisVerifier::compare(const BatchPtr& batch, std::vector<EntryState>& ou
 }
 
 Status RedisVerifier::look(std::span<ExtraEntry> entries) {
-  for (const ExtraEntry& entry : entries) {
-    const EntryPlace place = EntryPlace::of(entry.handle);
-    servers_->put(servers_->node_of(place.key),
-                  read_command(find_lane(entry.output)->target(), place.key, place.member));
-  }
-  auto replies = servers_->take();
-  if (!replies) return std::move(replies).error();
-  for (std::size_t i = 0; i < entries.size(); ++i)
-    entries[i].found =
-        found_content(find_lane(entries[i].output)->target(), (*replies)[i], nullptr).fingerprint();
+  std::vector<EntryQuestion> questions;
+  questions.reserve(entries.size());
+  for (const ExtraEntry& entry : entries)
+    questions.push_back({find_lane(entry.output)->target(), EntryPlace::of(entry.handle)});
+  const auto found = read_entries(questions, ask_servers(*servers_));
+  if (!found) return found.error();
+  for (std::size_t i = 0; i < entries.size(); ++i) entries[i].found = (*found)[i].fingerprint();
   return {};
 }
 
@@ -168,7 +188,7 @@ Status RedisVerifier::repair_lane(Lane& lane, const BatchPtr& batch, std::span<c
     }
     EntryChange change{
         .target = &lane.target(), .place = EntryPlace::of(states[i].handle), .found = states[i].found};
-    change.wanted = std::move(*wanted);
+    if (wanted->there) change.wanted = std::move(*wanted);
     change.out = &out[i];
     change.write = [&lane, &overlay, &entry](std::string& commands) {
       std::vector<Rejected> none;
@@ -179,31 +199,34 @@ Status RedisVerifier::repair_lane(Lane& lane, const BatchPtr& batch, std::span<c
   return changer_->change(changes);
 }
 
+/// As the sink removes them: rows of others that lie in a document wait for the next of its kind.
 Result<std::vector<Repaired>> RedisVerifier::remove(std::span<const ExtraEntry> entries) {
   std::vector<Repaired> out(entries.size());
   std::vector<EntryChange> changes;
   for (std::size_t i = 0; i < entries.size(); ++i) {
-    const Target& target = find_lane(entries[i].output)->target();
-    if (target.nest) {
-      out[i].error = "rows inside documents are removed with `millrace reset` only";
-      continue;
-    }
+    Lane& lane = *find_lane(entries[i].output);
     EntryChange change{
-        .target = &target, .place = EntryPlace::of(entries[i].handle), .found = entries[i].found};
+        .target = &lane.target(), .place = EntryPlace::of(entries[i].handle), .found = entries[i].found};
     change.out = &out[i];
-    change.write = [&target, place = change.place](std::string& commands) -> std::size_t {
-      if (target.type == TargetType::kSet) {
-        append_command(commands, {"SREM", place.key, place.member});
-      } else if (target.type == TargetType::kSortedSet) {
-        append_command(commands, {"ZREM", place.key, place.member});
-      } else {
-        append_command(commands, {"UNLINK", place.key});
-      }
-      return 1;
+    change.write = [&lane, gone = removal(lane, change.place)](std::string& commands) {
+      std::vector<Rejected> none;
+      return lane.writer().append(commands, gone, gone.entries.front(), none);
     };
     changes.push_back(std::move(change));
   }
   MILLRACE_TRY(changer_->change(changes));
+  return out;
+}
+
+/// Of the table begun.
+Overlay RedisVerifier::removal(Lane& lane, const EntryPlace& place) {
+  Overlay out;
+  Overlay::Entry& entry = out.entries.emplace_back();
+  out.keys = place.key + place.member;
+  entry.key_size = static_cast<std::uint32_t>(place.key.size());
+  entry.member_size = static_cast<std::uint32_t>(place.member.size());
+  entry.action = Overlay::Action::kDelete;
+  entry.plan = &lane.encoder().plans().plan(topic_, schemas_.at(topic_));
   return out;
 }
 

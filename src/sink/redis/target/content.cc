@@ -108,6 +108,7 @@ std::vector<std::string> different_fields(const Content& wanted, const Content& 
 
 Result<Content> wanted_content(const Target& target, const Item& item) {
   Content out;
+  if (item.entry.action == Overlay::Action::kDelete) return out;
   out.there = true;
   if (is_document(target)) {
     std::string text;

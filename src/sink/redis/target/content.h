@@ -30,7 +30,7 @@ struct Content {
 /// Names of the fields in which the two differ.
 [[nodiscard]] std::vector<std::string> different_fields(const Content& wanted, const Content& found);
 
-/// What the item's row says. A reject error: it cannot be written.
+/// What the item's row says; of a delete: nothing is there. A reject error: it cannot be written.
 [[nodiscard]] Result<Content> wanted_content(const Target& target, const Item& item);
 
 /// The same as the text that Redis would give, where its checksum can stand for it; `redis_checksum` is the

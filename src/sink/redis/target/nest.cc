@@ -15,6 +15,8 @@ constexpr char kBetweenParts = '\0';  // in no name of any database
 constexpr std::string_view kFilter = "[?(@";
 constexpr std::string_view kEquals = "==";
 constexpr std::string_view kFilterEnd = ")]";
+constexpr std::string_view kNameBegin = "[\"";  // of a path_end
+constexpr std::string_view kNameEnd = "\"]";
 
 Error bad_path(const std::string& what) {
   return stop_error(what, "write for example lines, or lines.{line_no}.allocations");
@@ -163,6 +165,31 @@ bool RowNest::is_reversible() const {
 std::vector<RowNest::Found> RowNest::find(std::string_view document, const RowText& member) const {
   std::vector<Found> out;
   find_inside(0, document, {"$", {}}, member, out);
+  return out;
+}
+
+std::optional<std::vector<std::string>> RowNest::values_of(std::string_view place,
+                                                           const RowText& member) const {
+  const NestPlace at = nest_place(place);
+  std::string_view rest = at.parent;
+  if (!is_reversible() || at.part != levels_.back().part || !rest.starts_with('$')) return std::nullopt;
+  rest.remove_prefix(1);
+  std::vector<std::string> out;
+  for (std::size_t i = 0; i < between_.size(); ++i) {
+    const std::string begin = levels_[i].part + std::string(kNameBegin);
+    if (!rest.starts_with(begin)) return std::nullopt;
+    rest.remove_prefix(begin.size());
+    const std::size_t end = rest.find(kNameEnd);
+    const std::string_view name = rest.substr(0, end);
+    const bool is_escaped = name.find('\\') != std::string_view::npos;  // not told apart: nobody is accused
+    const auto values = between_[i].values_of(name);
+    if (end == std::string_view::npos || is_escaped || !values) return std::nullopt;
+    out.insert(out.end(), values->begin(), values->end());
+    rest.remove_prefix(end + kNameEnd.size());
+  }
+  const auto own = member.values_of(at.name);
+  if (!rest.empty() || !own) return std::nullopt;
+  out.insert(out.end(), own->begin(), own->end());
   return out;
 }
 

@@ -72,6 +72,10 @@ class RowNest {
   /// The rows of this path in a document, whose own names `member` makes; those whose values cannot be told
   /// are left out. None in arrays.
   [[nodiscard]] std::vector<Found> find(std::string_view document, const RowText& member) const;
+  /// The values that make a place (the member of an overlay's entry), as those of Found. Nothing when it is
+  /// none of this path's, or they cannot be told.
+  [[nodiscard]] std::optional<std::vector<std::string>> values_of(std::string_view place,
+                                                                  const RowText& member) const;
   [[nodiscard]] bool is_reversible() const;
 
  private:

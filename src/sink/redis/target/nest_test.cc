@@ -15,6 +15,12 @@ std::vector<RowNest::Found> found(std::string_view path, std::string_view member
   return nest->find(document, *text);
 }
 
+std::vector<RowNest::Found> found_in_document(const RowNest& nest, const RowText& member) {
+  auto rows = nest.find(R"({"lines":{"7":{"parts":{"a":{},"b c":{}}},"9":{"parts":{"c":{}}}}})", member);
+  EXPECT_EQ(rows.size(), 3U);
+  return rows;
+}
+
 TEST(RowNest, FindsItsRowsInADocument) {
   const auto rows =
       found("lines", "{line_no}", R"({"id":1,"lines":{"7":{"a":1},"8 x":{}},"other":{"9":{}}})");
@@ -38,6 +44,28 @@ TEST(RowNest, WhatIsNoObjectHasNoRows) {
   EXPECT_TRUE(found("lines", "{line_no}", R"({"lines":[1,2]})").empty());
   EXPECT_TRUE(found("lines", "{line_no}", "[]").empty());
   EXPECT_TRUE(found("lines", "{line_no}", "{").empty());
+}
+
+TEST(RowNest, ValuesOfAPlace) {
+  const auto text = RowText::make(*ValueTemplate::parse("{name}"), "target.member", "shop.public.t", *kTable);
+  const auto nest = RowNest::make(*NestPath::parse("lines.{line_no}.parts"), "shop.public.t", *kTable, *text);
+  const auto values = [&](std::string_view parent, std::string_view part, std::string_view name) {
+    const std::string zero(1, '\0');
+    return nest->values_of(std::string(parent) + zero + std::string(part) + zero + std::string(name), *text);
+  };
+  const std::string_view part = R"(["parts"])";
+  const auto found = values(R"($["lines"]["7"])", part, "a");
+  ASSERT_TRUE(found);
+  EXPECT_EQ(*found, std::vector<std::string>({"7", "a"}));
+  EXPECT_FALSE(values(R"($["lines"]["7"])", R"(["other"])", "a"));
+  EXPECT_FALSE(values(R"($["lines"])", part, "a"));
+  EXPECT_FALSE(values(R"($["lines"]["7\\"])", part, "a"));
+  EXPECT_FALSE(values(R"($["lines"]["7)", part, "a"));
+  EXPECT_FALSE(values(R"($["lines"]["7"]["more"])", part, "a"));
+  EXPECT_FALSE(values("$", part, "a"));
+  EXPECT_FALSE(values(R"($["lines"]["7"])", part, ""));
+  for (const auto& one : found_in_document(*nest, *text))
+    EXPECT_EQ(nest->values_of(one.member, *text), one.values);
 }
 
 TEST(NestName, ObjectsAndArrays) {
