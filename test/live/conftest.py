@@ -19,6 +19,7 @@ from harness.millrace import Millrace
 from harness.paths import remove_tree
 from harness.pipeline import Settings, redis_settings
 from harness.postgres import Database, PostgresServer
+from harness.redis_cluster import RedisCluster
 from harness.redis_stack import RedisServer
 
 _numbers = itertools.count(1)
@@ -65,6 +66,14 @@ def client(redis_server: RedisServer) -> Iterator[redis.Redis]:
         one.execute_command("FT.DROPINDEX", index)
     yield one
     one.close()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[RedisCluster]:
+    """Three masters, one of them with a replica."""
+    one = RedisCluster(tmp_path / "cluster", replicas=[1]).start()
+    yield one
+    one.destroy()
 
 
 @pytest.hookimpl(wrapper=True)

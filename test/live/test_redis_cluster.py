@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -40,13 +39,6 @@ OUTPUTS = ({"topics": "t.public.f,t.public.g,t.public.p,t.public.c"}
            | output("child", topics="t.public.c", target__key="p:{p_id}", target__nest="lines",
                     target__nest__in="parent", target__member="{id}", target__fields="v"))
 INCLUDED = "public.f,public.g,public.p,public.c"
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[RedisCluster]:
-    one = RedisCluster(tmp_path / "cluster", replicas=[1]).start()
-    yield one
-    one.destroy()
 
 
 def verified(millrace: Millrace, *tables: str) -> dict[str, Any]:
