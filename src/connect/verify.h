@@ -29,6 +29,12 @@ struct ScanTable {
   std::string unfit;  ///< not empty: why it cannot be compared
 };
 
+/// What became of a look-up.
+struct LookUp {
+  bool full = false;  ///< the rows do not fit: nothing of them is to be used; ask for fewer names
+  std::vector<std::size_t> no_values;  ///< names (by index) that the source does not take for any row's
+};
+
 /// Reads a source's tables as they are now, for `millrace verify`: what a source adds to it. Changes nothing,
 /// and holds nothing open on the server between two calls. One thread.
 class TableScanner {
@@ -43,11 +49,11 @@ class TableScanner {
   /// `table` is read from its first row on.
   [[nodiscard]] virtual Status begin(const ScanTable& table) = 0;
   /// Adds up to `rows` further rows of the table begun (Op::kRead, topic and schema as a snapshot's) in the
-  /// order of its key. True: that was its last.
+  /// order of its key, fewer when `out` is full. True: that was its last.
   [[nodiscard]] virtual Result<bool> read(std::size_t rows, BatchBuilder& out) = 0;
   /// Adds the rows of the table begun that have these names, as they are now; those that are not there are
-  /// left out. All names have the same columns, in the same order.
-  [[nodiscard]] virtual Status look_up(std::span<const RowName> names, BatchBuilder& out) = 0;
+  /// left out. All names have the same columns, in the same order. One name is never too much for `out`.
+  [[nodiscard]] virtual Result<LookUp> look_up(std::span<const RowName> names, BatchBuilder& out) = 0;
 };
 
 /// What a target holds in the place of one row, when that is not what the row says.

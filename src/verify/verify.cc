@@ -21,6 +21,10 @@ constexpr std::int64_t kStepUs = 100'000;
 constexpr int kPatience = 3;  // times settle_ms, for a row that does not hold still
 constexpr int kMaxRepairs = 5;
 constexpr std::uint64_t kNotKnown = ~0ULL;
+constexpr std::size_t kMaxBytes = 64U << 20U;  // of rows held at once
+constexpr std::string_view kNoValue =
+    "the source does not take the text of its own key for a value of it, so the row cannot be looked at "
+    "again";
 
 std::string key_of(const RowName& name) {
   std::string key;
@@ -43,6 +47,7 @@ struct Verifier::Suspect {
   std::int64_t next_us = 0;
   std::int64_t delay_us = kFirstDelayUs;
   int repairs = 0;
+  bool by_row = false;  // named by a row that was read, else by its place in the target
   bool done = false;
 };
 
@@ -96,7 +101,7 @@ Status Verifier::read_rows(const std::function<void(std::uint64_t)>& progress) {
   const std::int64_t begin_us = context_.clock.now_us();
   for (bool end = false; !end;) {
     if (context_.stop.stop_requested()) return retry_error("stopped");
-    BatchBuilder rows({1U << 30U, options_.chunk_rows + 1});
+    BatchBuilder rows({kMaxBytes, options_.chunk_rows + 1});
     auto read = source_.read(options_.chunk_rows, rows);
     if (!read) return std::move(read).error();
     end = *read;
@@ -127,6 +132,7 @@ Status Verifier::add_suspects(const BatchPtr& batch, const std::vector<EntryStat
     one.wanted_before = {state.wanted};
     one.first_us = one.changed_us = now_us;
     one.next_us = now_us + one.delay_us;
+    one.by_row = true;
     Suspect& suspect = suspects_.emplace_back(std::move(one));
     if (options_.at_once && options_.repair.contains(state.kind)) mend(suspect, state);
   }
@@ -204,8 +210,11 @@ Status Verifier::look_at_all(std::vector<Suspect*> due) {
 
 Result<Verifier::Rows> Verifier::look_up(const std::vector<RowName>& names) {
   Rows out;
-  BatchBuilder rows({1U << 30U, kLooksAtOnce * 2});
-  MILLRACE_TRY(source_.look_up(names, rows));
+  BatchBuilder rows({kMaxBytes, kLooksAtOnce * 2});
+  auto looked = source_.look_up(names, rows);
+  if (!looked) return std::move(looked).error();
+  out.full = looked->full;
+  out.no_values = std::move(looked->no_values);
   out.batch = rows.seal();
   if (!out.batch) return out;
   const TableSchema& schema = *out.batch->schemas().front();
@@ -228,12 +237,20 @@ Status Verifier::look_again(std::span<Suspect* const> due) {
   for (const Suspect* one : due) names.push_back(one->name);
   auto rows = look_up(names);
   if (!rows) return std::move(rows).error();
+  if (rows->full) {
+    MILLRACE_TRY(look_again(due.first(due.size() / 2)));
+    return look_again(due.subspan(due.size() / 2));
+  }
   std::vector<EntryState> states;
   if (rows->batch) MILLRACE_TRY(target_.compare(rows->batch, states));
   std::map<std::pair<std::uint32_t, std::string>, const EntryState*> state_of;
   for (const EntryState& state : states) state_of.emplace(std::pair(state.row, state.output), &state);
+  for (const std::size_t at : rows->no_values) {
+    if (due[at]->by_row) conclude_unwritable(*due[at], kNoValue);
+  }
   std::vector<Suspect*> absent;
   for (Suspect* one : due) {
+    if (one->done) continue;
     const auto row = rows->row_of.find(key_of(one->name));
     if (row == rows->row_of.end()) {
       absent.push_back(one);
@@ -289,7 +306,9 @@ void Verifier::take_state(Suspect& suspect, const EntryState& state) {
 void Verifier::judge(Suspect& suspect, const EntryState& state) {
   const std::int64_t now_us = context_.clock.now_us();
   const std::int64_t settle_us = options_.settle_ms * 1000;
-  if (options_.at_once && suspect.repairs == 0 && options_.repair.contains(state.kind)) {
+  // What no row says may be what the sink is about to build on, or to take away by itself: it is given time.
+  if (options_.at_once && suspect.repairs == 0 && options_.repair.contains(state.kind) &&
+      state.kind != Kind::kExtra) {
     return mend(suspect, state);
   }
   const bool over = now_us - suspect.first_us >= settle_us;
@@ -326,9 +345,17 @@ Status Verifier::repair_some(std::span<Repair> repairs) {
   for (const Repair& one : repairs) names.push_back(one.suspect->name);
   auto rows = look_up(names);
   if (!rows) return std::move(rows).error();
+  if (rows->full) {
+    MILLRACE_TRY(repair_some(repairs.first(repairs.size() / 2)));
+    return repair_some(repairs.subspan(repairs.size() / 2));
+  }
+  for (const std::size_t at : rows->no_values) {
+    if (repairs[at].suspect->by_row) conclude_unwritable(*repairs[at].suspect, kNoValue);
+  }
   std::vector<Repair> to_write;
   std::vector<Repair> to_remove;
   for (Repair& one : repairs) {
+    if (one.suspect->done) continue;
     const auto row = rows->row_of.find(key_of(one.suspect->name));
     const bool is_there = row != rows->row_of.end();
     if (is_there) one.state.row = row->second;
@@ -388,6 +415,12 @@ void Verifier::take_repaired(Repair& repair, const Repaired& repaired) {
 void Verifier::clear(Suspect& suspect) {
   suspect.done = true;
   if (suspect.repairs > 0) ++report_.repaired;
+}
+
+void Verifier::conclude_unwritable(Suspect& suspect, std::string_view reason) {
+  EntryState state{.kind = Kind::kUnwritable, .output = suspect.output, .place = suspect.place};
+  state.reason = reason;
+  conclude(suspect, state, false);
 }
 
 void Verifier::conclude(Suspect& suspect, const EntryState& state, bool moving) {

@@ -19,7 +19,7 @@ struct VerifyOptions {
   std::int64_t settle_ms = 10'000;      ///< for so long a row that differs may still fall in step
   std::size_t max_differences = 1'000;  ///< listed for a table; all are counted
   std::set<EntryState::Kind> repair;    ///< kinds that are to be mended
-  bool at_once = false;                 ///< mend without waiting whether a row falls in step by itself
+  bool at_once = false;  ///< mend without waiting whether a row falls in step by itself; extras do wait
 };
 
 /// One that stayed.
@@ -104,9 +104,12 @@ class Verifier {
   struct Rows {
     BatchPtr batch;
     std::map<std::string, std::uint32_t> row_of;
+    bool full = false;                   ///< too many at once: ask for fewer
+    std::vector<std::size_t> no_values;  ///< see LookUp
   };
   Result<Rows> look_up(const std::vector<RowName>& names);
   void conclude(Suspect& suspect, const EntryState& state, bool moving);
+  void conclude_unwritable(Suspect& suspect, std::string_view reason);
   void clear(Suspect& suspect);
   void wait_until(std::int64_t until_us);
   [[nodiscard]] RowName name_of(const Batch& batch, std::uint32_t row) const;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "base/clock.h"
 #include "base/failpoint.h"
@@ -23,6 +24,8 @@ struct World {
   std::function<void()> at_look = [] {};    ///< before each look at the source
   std::function<void()> at_repair = [] {};  ///< before each write to the target
   std::size_t reads = 0;
+  std::size_t looks_at_once = 1'000'000;  ///< rows that fit
+  std::set<std::int64_t> no_values;       ///< of the key
 };
 
 TableSchemaPtr schema() {
@@ -59,15 +62,22 @@ class FakeScanner final : public TableScanner {
     out.end_transaction();
     return at == world_.rows.end();
   }
-  Status look_up(std::span<const RowName> names, BatchBuilder& out) override {
+  Result<LookUp> look_up(std::span<const RowName> names, BatchBuilder& out) override {
     world_.at_look();
+    LookUp done;
+    done.full = names.size() > world_.looks_at_once;
     out.begin_transaction("", 0, 0);
-    for (const RowName& name : names) {
-      const auto found = world_.rows.find(std::stoll(name.front().second));
-      if (found != world_.rows.end()) put(*found, out);
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      const std::int64_t id = std::stoll(names[i].front().second);
+      const auto found = world_.rows.find(id);
+      if (world_.no_values.contains(id)) {
+        done.no_values.push_back(i);
+      } else if (found != world_.rows.end()) {
+        put(*found, out);
+      }
     }
     out.end_transaction();
-    return {};
+    return done;
   }
 
  private:
@@ -220,6 +230,42 @@ TEST_F(VerifyTest, WhatStaysDifferentIsNamedOnce) {
     EXPECT_EQ(one.place, wanted);
     EXPECT_EQ(one.row, (RowName{{"id", wanted}}));
   }
+}
+
+TEST_F(VerifyTest, LargeRowsAreLookedAtByHalves) {
+  for (int i = 0; i < 50; ++i) world.rows[i] = i;
+  world.entries[77] = 1;
+  world.looks_at_once = 3;
+  const TableReport report = run(repairing());
+  EXPECT_TRUE(report.in_step());
+  EXPECT_EQ(report.repaired, 51U);
+  EXPECT_EQ(world.entries, world.rows);
+}
+
+TEST_F(VerifyTest, ARowThatCannotBeLookedUpIsNotTakenForGone) {
+  for (const bool at_once : {false, true}) {
+    for (int i = 0; i < 10; ++i) world.rows[i] = world.entries[i] = i;
+    world.entries[5] = 99;
+    world.entries.erase(6);
+    world.entries[77] = 1;
+    world.no_values = {5, 6, 77};
+    VerifyOptions options = repairing();
+    options.at_once = at_once;
+    const TableReport report = run(options);
+    EXPECT_EQ(report.unwritable, 2U);
+    EXPECT_EQ(report.repaired, 1U);
+    EXPECT_EQ(world.entries.at(5), 99);
+    EXPECT_FALSE(world.entries.contains(77));
+  }
+}
+
+TEST_F(VerifyTest, ExtrasAreGivenTimeEvenAtOnce) {
+  world.entries[77] = 1;
+  world.at_look = [this] { world.entries.erase(77); };
+  world.at_repair = [] { ADD_FAILURE() << "somebody else has taken it away by then"; };
+  VerifyOptions options = repairing();
+  options.at_once = true;
+  EXPECT_TRUE(run(options).in_step());
 }
 
 TEST_F(VerifyTest, ATargetThatIsBehindIsInStep) {

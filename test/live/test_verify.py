@@ -200,6 +200,63 @@ def test_every_column_type(folder: str, kind: str, shop: Shop, database: Databas
     assert sum(table["rows"] for table in found.values()) > 0
 
 
+def test_keys_of_dates_far_away(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """Before the year 1 and behind 9999 PostgreSQL writes them in another form than the target's keys do: their rows
+    are found all the same, and never taken for gone."""
+    database.script("""create table d (at date primary key, t timestamp, z timestamptz, v text);
+      insert into d values ('0044-03-15 BC', null, null, 'ides'), ('12024-01-01', null, null, 'late'),
+        ('0001-12-31 BC', null, null, 'last'), ('2024-01-01', null, null, 'now'), ('infinity', null, null, 'never');
+      create table z (t timestamp, z timestamptz, primary key (t, z));
+      insert into z values ('4713-01-01 10:00:00.5 BC', '0002-01-01 10:00:00+02 BC'), ('12024-01-01', '-infinity');""")
+    millrace = start(shop("public.d,public.z", postgres={"snapshot.mode": "initial"}))
+    wait_until(lambda: documents(client, "?:*") == 7, "all is there", 15, context=millrace.tail)
+    settled(millrace)
+    verify(millrace, code=0)
+    for key in client.scan_iter("d:*"):
+        client.json().set(key, "$.v", "changed by hand")
+    client.delete(*client.scan_iter("z:*"))
+    found = verify(millrace, "--repair", "missing,different,extra", code=0)
+    assert (found["public.d"]["repaired"], found["public.z"]["repaired"]) == (5, 2), found
+    assert documents(client, "?:*") == 7
+
+
+def test_keys_of_many_types(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """Whatever can be a key: its row is found by what the target says of it, or the table says why it cannot be."""
+    values = {
+        "bool": "false", "int2": "-3", "int8": "9223372036854775807", "float4": "0.1", "float8": "-1e300",
+        "numeric": "-0.00", "money": "-12.50", '"char"': "x", "name": "a b", "varchar(9)": "é'", "bpchar": "a ",
+        "time": "24:00", "bytea": "\\x00ff", "timetz": "10:00:00.5+02:30", "interval": "-1 year 3 days -00:00:01",
+        "bit(5)": "10110", "varbit": "", "inet": "10.0.0.1/8", "cidr": "::/0", "macaddr": "08:00:2b:01:02:03",
+        "macaddr8": "08:00:2b:01:02:03:04:05", "oid": "4294967295", "pg_lsn": "16/B374D848", "tsvector": "a fat",
+        "tsquery": "fat & rat", "uuid": "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "jsonb": '{"a": [1, 2], "b": null}',
+        "int4range": "[1,5)", "tstzrange": "[2024-01-01,)", "int4multirange": "{[1,3),[5,7)}", "xid8": "77",
+        "mood": "so so", "positive": "5", "hstore": '"a"=>"1"', "ltree": "Top.Science", "cube": "(1, 2)",
+        "int4[]": "{1,2}", "pair": "(1,a)", "timestamp": "0001-01-01 00:00:00 BC", "date": "-infinity"}
+    database.script("""create extension hstore; create extension ltree; create extension cube;
+      create type mood as enum ('so so', 'well'); create domain positive as int check (value > 0);
+      create type pair as (a int, b text);""")
+    for number, (kind, value) in enumerate(values.items()):
+        text = value.replace("'", "''")
+        database.script(f"create table k{number} (id {kind} primary key, v int);"
+                        f"insert into k{number} values ('{text}', 1);")
+    tables = ",".join(f"public.k{number}" for number in range(len(values)))
+    millrace = start(shop(tables, postgres={"snapshot.mode": "initial"}))
+    settled(millrace)
+    wait_until(lambda: documents(client, "k*") == len(values), "all is there", 15, context=millrace.tail)
+    found = verify(millrace)
+    kinds = list(values)
+    skipped = {kinds[int(name.removeprefix("public.k"))] for name, table in found.items() if table["skipped"]}
+    assert skipped == {"int4[]"}
+    keys = list(client.scan_iter("k*"))
+    for key in keys:
+        client.json().set(key, "$.v", 2)
+    found = verify(millrace, "--repair", "missing,different,extra")
+    wrong = {kinds[int(name.removeprefix("public.k"))]: (table["repaired"], counts(table))
+             for name, table in found.items() if not table["skipped"] and (table["repaired"] != 1 or counts(table))}
+    assert wrong == {}
+    assert sorted(client.scan_iter("k*")) == sorted(keys)
+
+
 def test_keys_of_an_extensions_type(shop: Shop, database: Database, client: redis.Redis) -> None:
     """citext: its own order is another than that of the text."""
     database.script("""create extension citext; create table k (id citext primary key);""")
@@ -210,6 +267,21 @@ def test_keys_of_an_extensions_type(shop: Shop, database: Database, client: redi
     assert verify(millrace, "--chunk-rows", "3", code=0)["public.k"]["rows"] == 40
     client.delete("k:id:a2")
     assert verify(millrace, "--repair", "missing", "--chunk-rows", "3", code=0)["public.k"]["repaired"] == 1
+
+
+def test_rows_larger_than_what_is_held_at_once(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """A chunk ends at its bytes; rows are looked up in as few as it takes."""
+    database.script("create table w (id int primary key, v text);")
+    millrace = start(shop("public.w"))
+    database.script("insert into w select i, repeat('x', 30000000) from generate_series(1, 12) i;")
+    wait_until(lambda: documents(client, "w:*") == 12, "all is there", 30, context=millrace.tail)
+    settled(millrace)
+    done = verify(millrace, "--chunk-rows", "5000", code=0)
+    assert done["public.w"]["rows"] == 12
+    for i in range(1, 13):
+        client.json().set(f"w:id:{i}", "$.v", "short")
+    assert verify(millrace, "--repair", "different", code=0)["public.w"]["repaired"] == 12
+    assert {str(client.json().strlen(key, "$.v")) for key in client.scan_iter("w:*")} == {"[30000000]"}
 
 
 def test_a_dropped_column_in_a_hash(shop: Shop, database: Database, client: redis.Redis) -> None:

@@ -18,6 +18,7 @@ namespace {
 
 /// A wait is cut into pieces of this length to see a request to stop in time.
 constexpr std::int64_t kSliceUs = 50'000;
+constexpr std::int64_t kAbandonUs = 30'000'000;
 /// A silent peer is given up after about this long.
 constexpr std::string_view kKeepAliveIdleS = "10";
 constexpr std::string_view kKeepAliveIntervalS = "5";
@@ -332,6 +333,20 @@ Result<Connection::Copy> Connection::next(std::string_view what, std::string_vie
   Result<QueryRows> rest = collect(what);
   if (!rest) return std::move(rest).error();
   return Copy::kEnd;
+}
+
+Status Connection::abandon_copy(std::string_view what) {
+  cancel();
+  const std::int64_t until_us = clock_.now_us() + kAbandonUs;
+  while (clock_.now_us() < until_us && !stop_.stop_requested()) {
+    std::string_view dropped;
+    const auto got = next(what, dropped);
+    if (!got && PQstatus(connection_) == CONNECTION_BAD) return got.error();
+    if (!got || *got == Copy::kEnd) return {};  // refused by the cancel, as it was meant, or just over
+    if (*got == Copy::kRow) continue;
+    if (wait_readable(until_us)) MILLRACE_TRY(receive(what));
+  }
+  return reconnect_error(std::string(what) + ": the server does not end a statement that was cancelled");
 }
 
 Status Connection::receive(std::string_view what) {

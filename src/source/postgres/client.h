@@ -84,6 +84,9 @@ class Connection {
   /// The next row or message if one is at hand, without waiting; `row` is good until the next call. kEnd: the
   /// server has ended the copy.
   [[nodiscard]] Result<Copy> next(std::string_view what, std::string_view& row);
+  /// Gives a COPY ... TO STDOUT up before its end: what is still on its way is dropped, and the connection is
+  /// free for the next statement.
+  [[nodiscard]] Status abandon_copy(std::string_view what);
   /// Takes in what has arrived, without waiting.
   [[nodiscard]] Status receive(std::string_view what);
   /// True when something has arrived before `until_us` (of the clock).

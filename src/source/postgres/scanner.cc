@@ -13,6 +13,7 @@ namespace millrace::postgres {
 namespace {
 
 constexpr std::int64_t kStepUs = 100'000;
+constexpr std::string_view kDataException = "22";  // class of SQLSTATE
 
 /// Columns whose type the session can compare by itself: of the system's own types, and enums. For the
 /// others (of extensions: citext) it finds no operators, its search_path being empty, or those of another
@@ -26,12 +27,6 @@ constexpr std::string_view kOrderedSql =
     "y.oid = t.typbasetype WHERE t.typtype = 'd') SELECT attname FROM t WHERE typtype = 'e' OR (typtype <> "
     "'d' "
     "AND typnamespace = 'pg_catalog'::regnamespace)";
-
-/// Plain text of a value as PostgreSQL takes it for the column: what differs from the text it prints.
-std::string literal(const ColumnSchema& column, const std::string& text) {
-  if (column.type == CellType::kBytes) return "decode(" + quote_literal(text) + ", 'base64')";
-  return quote_literal(text);
-}
 
 class PostgresScanner final : public TableScanner {
  public:
@@ -89,13 +84,47 @@ class PostgresScanner final : public TableScanner {
     // Of the text that the server printed itself, so no form is lost on the way.
     if (!last_.empty()) sql += " AND (" + key_ + ") > (" + last_ + ")";
     sql += " ORDER BY " + key_ + " LIMIT " + std::to_string(rows);
-    const std::size_t before = rows_->rows();
-    MILLRACE_TRY(copy(sql, out, true));
-    return rows_->rows() - before < rows;
+    const std::uint64_t before = rows_->rows();
+    const auto full = copy(sql, out, true);
+    if (!full) return full.error();
+    return !*full && rows_->rows() - before < rows;
   }
 
-  Status look_up(std::span<const RowName> names, BatchBuilder& out) override {
-    if (names.empty()) return {};
+  Result<LookUp> look_up(std::span<const RowName> names, BatchBuilder& out) override {
+    LookUp done;
+    if (!names.empty()) MILLRACE_TRY(look_up_from(0, names, out, done));
+    return done;
+  }
+
+ private:
+  /// A column as its own order and equality have it, or by its text, byte by byte, which tells no two keys
+  /// apart that are one, nor the other way round.
+  [[nodiscard]] std::string compared(const std::string& column) const {
+    const std::string name = quote_identifier(column);
+    return ordered_.contains(column) ? name : "(" + name + "::text COLLATE \"C\")";
+  }
+
+  /// Texts that were made of keys in a target need not be values of the column's type: those names are found
+  /// by halves.
+  Status look_up_from(std::size_t first, std::span<const RowName> names, BatchBuilder& out, LookUp& done) {
+    const auto sql = look_up_sql(names);
+    if (!sql) return sql.error();
+    const auto full = copy(*sql, out, false);
+    if (full) {
+      done.full = done.full || *full;
+      return {};
+    }
+    if (!connection_->refused_with().starts_with(kDataException)) return full.error();
+    if (names.size() == 1) {
+      done.no_values.push_back(first);
+      return {};
+    }
+    const std::size_t half = names.size() / 2;
+    MILLRACE_TRY(look_up_from(first, names.first(half), out, done));
+    return look_up_from(first + half, names.subspan(half), out, done);
+  }
+
+  [[nodiscard]] Result<std::string> look_up_sql(std::span<const RowName> names) const {
     const TableSchema& schema = *rows_->table().schema;
     std::string columns;
     for (const auto& [column, value] : names.front())
@@ -108,25 +137,11 @@ class PostgresScanner final : public TableScanner {
         if (!at)
           return stop_error("table " + full_name(schema) + " has no column " + column + " any more",
                             "verify again");
-        row += (row.empty() ? "" : ", ") + literal(schema.columns[*at], value);
+        row += (row.empty() ? "" : ", ") + plain_text_literal(schema.columns[*at].type, value);
       }
       sql += (&name == names.data() ? "(" : ", (") + row + ")";
     }
-    Status done = copy(sql + ")", out, false);
-    // Texts that were made of keys in the target need not be values of the type: no row has such a name.
-    const bool no_value = !done && connection_->refused_with().starts_with("22");
-    if (!no_value) return done;
-    if (names.size() == 1) return {};
-    MILLRACE_TRY(look_up(names.first(names.size() / 2), out));
-    return look_up(names.subspan(names.size() / 2), out);
-  }
-
- private:
-  /// A column as its own order and equality have it, or by its text, byte by byte, which tells no two keys
-  /// apart that are one, nor the other way round.
-  [[nodiscard]] std::string compared(const std::string& column) const {
-    const std::string name = quote_identifier(column);
-    return ordered_.contains(column) ? name : "(" + name + "::text COLLATE \"C\")";
+    return sql + ")";
   }
 
   /// The table as verify sees it.
@@ -149,12 +164,14 @@ class PostgresScanner final : public TableScanner {
     return out;
   }
 
-  Status copy(const std::string& sql, BatchBuilder& out, bool keep_last) {
+  /// True: it was given up when `out` was full.
+  Result<bool> copy(const std::string& sql, BatchBuilder& out, bool keep_last) {
     const std::string what = "reading table " + full_name(*rows_->table().schema);
     MILLRACE_TRY(connection_->start_copy(what, "COPY (" + sql + ") TO STDOUT"));
     out.begin_transaction("", 0, context_->clock.wall_us());
     std::vector<std::size_t> unparsed;
-    for (;;) {
+    bool full = false;
+    while (!full) {
       if (context_->stop.stop_requested()) return retry_error("stopped");
       std::string_view line;
       auto got = connection_->next(what, line);
@@ -163,13 +180,15 @@ class PostgresScanner final : public TableScanner {
       if (*got == Connection::Copy::kRow) {
         MILLRACE_TRY(rows_->put(line, {}, out, unparsed));
         if (keep_last) note_last();
+        full = out.full();
         continue;
       }
       if (connection_->wait_readable(context_->clock.now_us() + kStepUs))
         MILLRACE_TRY(connection_->receive(what));
     }
     out.end_transaction();
-    return {};
+    if (full) MILLRACE_TRY(connection_->abandon_copy(what));
+    return full;
   }
 
   void note_last() {

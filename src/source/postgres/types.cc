@@ -1,6 +1,7 @@
 #include "source/postgres/types.h"
 
 #include <algorithm>
+#include <charconv>
 
 namespace millrace::postgres {
 namespace {
@@ -355,6 +356,37 @@ std::string quote_literal(std::string_view text) {
     out.push_back(c);
   }
   return out + "'";
+}
+
+namespace {
+
+/// `-0043-03-15T...` -> `0044-03-15T... BC`, `+12024-01-01` -> `12024-01-01`: by ISO 8601 there is a year 0.
+std::string date_of_era(std::string_view text) {
+  const bool negative = text.starts_with('-');
+  if (negative || text.starts_with('+')) text.remove_prefix(1);
+  const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  std::int64_t year = 0;
+  const auto read = std::from_chars(text.data(), text.data() + digits, year);
+  if (digits == 0 || read.ec != std::errc()) return std::string(text);  // infinity, or none
+  if (!negative && year > 0) return std::string(text);
+  std::string out = std::to_string(year + 1);
+  out.insert(0, 4 - std::min<std::size_t>(out.size(), 4), '0');
+  return out.append(text.substr(digits)).append(" BC");
+}
+
+}  // namespace
+
+std::string plain_text_literal(CellType type, std::string_view text) {
+  switch (type) {
+    case CellType::kBytes:
+      return "decode(" + quote_literal(text) + ", 'base64')";
+    case CellType::kDate:
+    case CellType::kTimestamp:
+    case CellType::kTimestampTz:
+      return quote_literal(text == "-infinity" ? text : date_of_era(text));
+    default:
+      return quote_literal(text);
+  }
 }
 
 }  // namespace millrace::postgres

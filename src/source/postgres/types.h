@@ -89,5 +89,8 @@ struct TableLayout {
 [[nodiscard]] std::string quote_table(std::string_view schema, std::string_view table);
 /// `'a'`, for values in commands that take no parameters.
 [[nodiscard]] std::string quote_literal(std::string_view text);
+/// The plain text of a cell (format/row_json.h) as an expression that the server takes for a value of its
+/// column: dates before the year 1 and behind 9999, and bytes, have another form there.
+[[nodiscard]] std::string plain_text_literal(CellType type, std::string_view text);
 
 }  // namespace millrace::postgres

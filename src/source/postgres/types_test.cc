@@ -226,5 +226,19 @@ TEST(Tables, Quoting) {
   EXPECT_EQ(quote_literal("it's"), "'it''s'");
 }
 
+TEST(PlainTextLiteral, FormsThatTheServerTakes) {
+  EXPECT_EQ(plain_text_literal(CellType::kText, "-it's"), "'-it''s'");
+  EXPECT_EQ(plain_text_literal(CellType::kBytes, "/w=="), "decode('/w==', 'base64')");
+  EXPECT_EQ(plain_text_literal(CellType::kDate, "2024-02-29"), "'2024-02-29'");
+  EXPECT_EQ(plain_text_literal(CellType::kDate, "-0043-03-15"), "'0044-03-15 BC'");
+  EXPECT_EQ(plain_text_literal(CellType::kDate, "0000-12-31"), "'0001-12-31 BC'");
+  EXPECT_EQ(plain_text_literal(CellType::kDate, "+12024-01-01"), "'12024-01-01'");
+  EXPECT_EQ(plain_text_literal(CellType::kDate, "-infinity"), "'-infinity'");
+  EXPECT_EQ(plain_text_literal(CellType::kDate, "infinity"), "'infinity'");
+  EXPECT_EQ(plain_text_literal(CellType::kDate, "no date"), "'no date'");
+  EXPECT_EQ(plain_text_literal(CellType::kTimestamp, "-4712-01-01T10:00:00.5"), "'4713-01-01T10:00:00.5 BC'");
+  EXPECT_EQ(plain_text_literal(CellType::kTimestampTz, "-0001-01-01T10:00:00Z"), "'0002-01-01T10:00:00Z BC'");
+}
+
 }  // namespace
 }  // namespace millrace::postgres
