@@ -71,6 +71,7 @@ struct EntryState {
   std::string handle{};               ///< the same for the target's part
   std::vector<std::string> fields{};  ///< that differ; names only
   std::string reason{};               ///< of kUnwritable; without values
+  bool may_have_ended = false;        ///< of kMissing: it expires, so that it is missing may be as it should
   std::uint64_t wanted = 0;           ///< fingerprint of what should be there; 0: nothing
   std::uint64_t found = 0;            ///< fingerprint of what is there; 0: nothing
 };

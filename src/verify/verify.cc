@@ -121,8 +121,9 @@ Status Verifier::read_rows(const std::function<void(std::uint64_t)>& progress) {
 
 Status Verifier::add_suspects(const BatchPtr& batch, const std::vector<EntryState>& states) {
   const std::int64_t now_us = context_.clock.now_us();
-  report_.looked_again += states.size();
   for (const EntryState& state : states) {
+    if (state.may_have_ended && !is_mended_at_once(state)) continue;
+    ++report_.looked_again;
     Suspect one;
     one.name = name_of(*batch, state.row);
     one.output = state.output;
@@ -134,7 +135,7 @@ Status Verifier::add_suspects(const BatchPtr& batch, const std::vector<EntryStat
     one.next_us = now_us + one.delay_us;
     one.by_row = true;
     Suspect& suspect = suspects_.emplace_back(std::move(one));
-    if (options_.at_once && options_.repair.contains(state.kind)) mend(suspect, state);
+    if (is_mended_at_once(state)) mend(suspect, state);
   }
   return {};
 }
@@ -292,6 +293,7 @@ Status Verifier::look_at_absent(std::vector<Suspect*>& absent) {
 void Verifier::take_state(Suspect& suspect, const EntryState& state) {
   suspect.place = state.place;
   suspect.handle = state.handle;
+  if (state.may_have_ended && (suspect.repairs > 0 || !is_mended_at_once(state))) return clear(suspect);
   // It did not agree with its row when first looked at, and now shows what the row was since: it follows.
   if (state.kind != Kind::kUnwritable && suspect.wanted_before.contains(state.found)) return clear(suspect);
   const std::int64_t now_us = context_.clock.now_us();
@@ -303,14 +305,15 @@ void Verifier::take_state(Suspect& suspect, const EntryState& state) {
   judge(suspect, state);
 }
 
+/// What no row says may be what the sink is about to build on, or to take away by itself: it is given time.
+bool Verifier::is_mended_at_once(const EntryState& state) const {
+  return options_.at_once && state.kind != Kind::kExtra && options_.repair.contains(state.kind);
+}
+
 void Verifier::judge(Suspect& suspect, const EntryState& state) {
   const std::int64_t now_us = context_.clock.now_us();
   const std::int64_t settle_us = options_.settle_ms * 1000;
-  // What no row says may be what the sink is about to build on, or to take away by itself: it is given time.
-  if (options_.at_once && suspect.repairs == 0 && options_.repair.contains(state.kind) &&
-      state.kind != Kind::kExtra) {
-    return mend(suspect, state);
-  }
+  if (suspect.repairs == 0 && is_mended_at_once(state)) return mend(suspect, state);
   const bool over = now_us - suspect.first_us >= settle_us;
   const bool still = now_us - suspect.changed_us >= settle_us / 2;
   if (over && still) return mend(suspect, state);

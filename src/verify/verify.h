@@ -93,6 +93,7 @@ class Verifier {
   Status look_again(std::span<Suspect* const> due);
   Status look_at_absent(std::vector<Suspect*>& absent);
   void take_state(Suspect& suspect, const EntryState& state);
+  [[nodiscard]] bool is_mended_at_once(const EntryState& state) const;
   void judge(Suspect& suspect, const EntryState& state);
   void mend(Suspect& suspect, const EntryState& state);
   Status repair_all();

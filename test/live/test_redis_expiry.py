@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import redis
+from test_redis_rebuild import rebuild
 from test_redis_targets import output, wait_equal
 from test_stream import start
 from test_verify import settled, verify
@@ -31,6 +33,67 @@ def test_keys_expire(shop: Shop, database: Database, client: redis.Redis) -> Non
     wait_until(lambda: not client.exists("row:4", "row:5"), "they are gone", 15)
     database.script("update x set till = null where id = 1;")
     wait_equal(millrace, lambda: client.ttl("row:1"), -1)
+
+
+def test_times_far_away(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """What Redis would refuse is as near as can be: the row is there, or gone, and not parked."""
+    database.script("""create table s (id int primary key, secs bigint, till date);
+      insert into s values (1, 9223372036854775807, '5874897-12-31'), (2, 10, '2100-01-01'),
+        (3, -9223372036854775808, '4713-01-01 BC');""")
+    millrace = start(shop("public.s", postgres={"snapshot.mode": "initial"}, redis={"topics": "t.public.s"}
+                          | output("secs", target__key="secs:{id}", target__expire="{secs}")
+                          | output("till", target__key="till:{id}", target__expire="{till}")
+                          | output("all", target__key="all:{id}")))
+    wait_until(lambda: client.exists("all:1", "all:2", "all:3") == 3, "the rows", 15, context=millrace.tail)
+    settled(millrace)
+    assert millrace.status()["cache"]["dead_letters"] == 0
+    assert client.ttl("secs:1") > 1_000_000_000
+    assert 0 < client.ttl("secs:2") <= 10
+    assert client.ttl("till:1") > 1_000_000_000
+    assert not client.exists("secs:3", "till:3")
+
+
+def test_rebuild_of_keys_that_expire(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """verify cannot tell whether they have gone by themselves; a rebuild writes them again, but not those whose row
+    says that their time is over."""
+    database.script("""create table s (id int primary key, till timestamptz);
+      insert into s select i, now() + i % 2 * interval '1 hour' from generate_series(1, 50) i;""")
+    millrace = start(shop("public.s", postgres={"snapshot.mode": "initial"}, redis={"topics": "t.public.s"}
+                          | output("row", target__key="row:{id}", target__expire="86400")
+                          | output("till", target__key="till:{id}", target__expire="{till}")))
+    wait_until(lambda: len(client.keys("row:*")) == 50 and len(client.keys("till:*")) == 25, "all is there", 30,
+               context=millrace.tail)
+    settled(millrace)
+    client.delete(*client.keys("row:*"))
+    verify(millrace, code=0)
+    client.delete(*client.keys("till:*"))
+    verify(millrace, code=1)
+    assert rebuild(millrace)["public.s"]["repaired"] == 75
+    assert (len(client.keys("row:*")), len(client.keys("till:*"))) == (50, 25)
+    assert client.ttl("row:1") > 86_000
+    assert rebuild(millrace)["public.s"]["repaired"] == 0
+
+
+def test_a_change_of_what_has_expired(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """With all its values it comes again; one that keeps a value has nothing to keep it from: it is parked and says
+    which setting helps, and with that it comes again too."""
+    database.script("""create table s (id int primary key, v int, big text); alter table s alter big set storage external;
+      insert into s values (1, 0, repeat('b', 5000)), (2, 0, null);""")
+    settings: dict[str, Any] = {"topics": "t.public.s", "target.key": "s:{id}", "target.expire": "1"}
+    millrace = start(shop("public.s", postgres={"snapshot.mode": "initial"}, redis=settings))
+    wait_until(lambda: client.exists("s:1", "s:2") == 2, "the rows", 15, context=millrace.tail)
+    wait_until(lambda: client.exists("s:1", "s:2") == 0, "they have expired", 15)
+    database.script("update s set v = 1 where id = 2;")
+    wait_until(lambda: client.exists("s:2"), "the row that was sent whole", 15, context=millrace.tail)
+    database.script("update s set v = 1 where id = 1;")
+    wait_until(lambda: millrace.status()["cache"]["dead_letters"] == 1, "it is parked", 15)
+    listed = millrace.command("dead-letters", "cache", "--url", millrace.url).stdout
+    assert "reselect.unavailable.values" in listed
+    millrace.terminate()
+    millrace.connectors["source"]["reselect.unavailable.values"] = "true"
+    start(millrace)
+    database.script("update s set v = 2 where id = 1;")
+    wait_until(lambda: client.exists("s:1"), "the row with the value read", 15, context=millrace.tail)
 
 
 def test_fields_of_a_hash_expire(shop: Shop, database: Database, client: redis.Redis) -> None:

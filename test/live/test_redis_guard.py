@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import redis
 from conftest import MakeMillrace
+from test_redis_targets import output
 from test_verify import settled, verify
 
 from harness.millrace import Millrace
@@ -141,3 +142,22 @@ def test_a_source_that_begins_anew_needs_another_epoch(shop: Shop, database: Dat
     millrace.start()
     database.execute("update s set n = 5 where id = 1")
     wait_until(lambda: client.json().get("s:1", "$.n") == [5], "the row of the new epoch", 15, context=millrace.tail)
+
+
+def test_versions_go_with_their_keys(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """Some time behind them: keys that expire, rows that are deleted, tables that are emptied."""
+    database.script("create table s (id int primary key, till timestamptz); create table u (id int primary key);")
+    millrace = shop("public.s,public.u", redis={"topics": "t.public.s,t.public.u", "target.guard": "version",
+                                                "target.guard.keep.seconds": 2}
+                    | output("s", topics="t.public.s", target__key="s:{id}", target__expire="{till}")
+                    | output("u", topics="t.public.u", target__key="u:{id}")).start()
+    millrace.wait_state("cache", "running")
+    database.script("""insert into s values (1, now() + interval '1 hour'), (2, now() + interval '1 second'), (3, null);
+      insert into u select generate_series(1, 20);""")
+    wait_until(lambda: len(client.keys("u:*")) == 20, "all is there", 15, context=millrace.tail)
+    assert 3500 < client.ttl("millrace:version:{s:1}") <= 3602
+    assert client.ttl("millrace:version:{s:3}") == -1
+    assert client.ttl("millrace:version:{u:1}") == -1
+    database.script("delete from s where id = 3; truncate u;")
+    wait_until(lambda: not client.keys("u:*") and not client.exists("s:2", "s:3"), "they are gone", 15)
+    wait_until(lambda: client.keys("millrace:version:*") == ["millrace:version:{s:1}"], "their versions too", 15)

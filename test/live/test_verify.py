@@ -325,6 +325,39 @@ def test_keys_of_others_are_not_extra(shop: Shop, database: Database, client: re
     assert len(list(client.scan_iter("other:*"))) == 1
 
 
+def test_hashes_without_any_field(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """Redis has no empty hashes: a row whose columns are all NULL is in step without one, unless it has one."""
+    database.script("create table s (id int primary key, v text); insert into s values (1, null), (2, 'b'), (3, null);")
+    millrace = start(shop("public.s", postgres={"snapshot.mode": "initial"},
+                          redis={"target.type": "hash", "target.fields": "v"}))
+    wait_until(lambda: client.exists("s:id:2"), "all is there", 30, context=millrace.tail)
+    settled(millrace)
+    verify(millrace, code=0)
+    client.hset("s:id:1", "v", "a")
+    client.hset("s:id:3", "of somebody", "else")
+    assert counts(verify(millrace, code=1)["public.s"]) == {"different": 1}
+    verify(millrace, "--repair", "different", code=0)
+    assert client.hgetall("s:id:3") == {"of somebody": "else"}
+    assert not client.exists("s:id:1")
+
+
+def test_members_that_others_merged(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """Beside those of the row they are nobody's business; inside a value of the row they are wrong."""
+    database.script("""create table s (id int primary key, j jsonb, x int, y int);
+      insert into s values (1, '{"a": 1}', 1, 2);""")
+    millrace = start(shop("public.s", postgres={"snapshot.mode": "initial"},
+                          redis={"target.update": "merge", "target.fields": "id, j, x as at.x, y as at.y"}))
+    wait_until(lambda: documents(client) == 1, "all is there", 30, context=millrace.tail)
+    json = client.json()
+    json.set("s:id:1", "$.mine", 1)
+    json.set("s:id:1", "$.at.mine", 1)
+    verify(millrace, code=0)
+    json.set("s:id:1", "$.j.b", 2)
+    assert counts(verify(millrace, code=1)["public.s"]) == {"different": 1}
+    verify(millrace, "--repair", "different", code=0)
+    assert json.get("s:id:1") == {"id": 1, "j": {"a": 1}, "at": {"x": 1, "y": 2, "mine": 1}, "mine": 1}
+
+
 def test_a_sink_that_stands_still_is_not_in_step(shop: Shop, database: Database) -> None:
     database.script("create table s (id int primary key);")
     millrace = start(shop("public.s"))

@@ -59,7 +59,8 @@ Status EntryChanger::change_some(std::span<EntryChange> changes) {
     return change_some(changes.subspan(changes.size() / 2));
   }
   if (done.is_error()) return reply_error("a repair", done.text);
-  MILLRACE_CHECK(done.elements.size() == queued);
+  if (done.elements.size() != queued)
+    return reconnect_error("Redis answered a transaction with another number of replies than of commands");
   std::span<const Reply> rest = done.elements;
   for (std::size_t i = 0; i < commands.size(); ++i) {
     MILLRACE_TRY(take_change(*(*unchanged)[i], rest.first(commands[i])));

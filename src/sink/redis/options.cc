@@ -221,7 +221,10 @@ std::vector<OptionSpec> life_options() {
        .doc =
            "When keys go by themselves: seconds after the row's last change (`3600`), or by a column "
            "(`{expires_at}`): a date or timestamp, or an integer of seconds; NULL and infinity: never. Keys "
-           "that rows share go as a whole."},
+           "that rows share go as a whole. A change that keeps values which the source did not send has "
+           "nothing "
+           "to keep them from once its key has gone, and is parked: see reselect.unavailable.values of the "
+           "source."},
       {.name = "target.expire.fields",
        .type = kList,
        .group = "Target",

@@ -12,8 +12,8 @@ namespace millrace::redis {
 std::string reject_sentence(std::string_view error) {
   if (error.find(kAbsentReply) != std::string_view::npos) {  // Redis 7 puts ERR in front
     return "the change keeps values that the source did not send, and Redis has no document to keep them "
-           "from; "
-           "ALTER TABLE ... REPLICA IDENTITY FULL makes the source send them";
+           "from; ALTER TABLE ... REPLICA IDENTITY FULL makes the source send them, and "
+           "reselect.unavailable.values of the source reads them";
   }
   if (error.find(kLateReply) != std::string_view::npos)
     return "a stream takes changes in their order only: this one cannot be added any more";

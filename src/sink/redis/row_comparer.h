@@ -39,7 +39,9 @@ class RowComparer {
                        std::vector<EntryState>& out);
   [[nodiscard]] bool is_as_wanted(const Target& target, const Item& item, const Content& wanted,
                                   const Content& found, EntryState& state) const;
-  [[nodiscard]] bool may_be_gone(const Target& target, const Item& item) const;
+  [[nodiscard]] static bool may_have_ended(const Target& target, const Item& item);
+  [[nodiscard]] bool has_ended(const Item& item) const;
+  [[nodiscard]] std::size_t keys_at_once() const;
 
   Servers& servers_;
   Clock& clock_;

@@ -51,6 +51,9 @@ Next next_of_error(std::string_view error) {
       starts_with(error, "ERR AUTH") || starts_with(error, "ERR invalid password")) {
     return starts_with(error, "ERR max") ? Next::kRetry : Next::kStop;
   }
+  // Scripts report what happened to them in words only.
+  if (error.find("Script killed by user") != std::string_view::npos) return Next::kRetry;
+  if (error.find("Unknown Redis command called from script") != std::string_view::npos) return Next::kStop;
   return Next::kReject;
 }
 

@@ -37,14 +37,19 @@ Content content_of_json(const Target& target, std::string_view text) {
   return out;
 }
 
-/// What an object of others' members is to be held against: those that the row writes.
-void keep_only(std::map<std::string, std::string>& found, const std::map<std::string, std::string>& wanted) {
+/// What a document that others write into as well is to be held against: the members that the row writes, and
+/// in `objects` (`{"place":{}}`), which hold such members, only those.
+void keep_only(std::map<std::string, std::string>& found, const std::map<std::string, std::string>& wanted,
+               std::string_view objects) {
   std::erase_if(found, [&wanted](const auto& field) { return !wanted.contains(field.first); });
+  const auto shared = json_members(objects);
+  if (!shared) return;
   for (auto& [name, value] : found) {
+    const auto object = shared->find(name);
     auto inner = json_members(value);
     const auto inner_wanted = json_members(wanted.at(name));
-    if (!inner || !inner_wanted) continue;
-    keep_only(*inner, *inner_wanted);
+    if (object == shared->end() || !inner || !inner_wanted) continue;
+    keep_only(*inner, *inner_wanted, object->second);
     std::string text = "{";
     for (const auto& [key, one] : *inner) {
       if (text.size() > 1) text += ',';
@@ -113,7 +118,9 @@ Result<Content> wanted_content(const Target& target, const Item& item) {
   if (is_document(target)) {
     std::string text;
     MILLRACE_TRY(item.plan.document->append(text, item.cells));
-    return content_of_json(target, text);
+    out = content_of_json(target, text);
+    if (target.merge) item.plan.document->append_objects(out.objects);
+    return out;
   }
   switch (target.type) {
     case TargetType::kHash: {
@@ -241,7 +248,7 @@ Content found_content(const Target& target, const Reply& reply, const Content* w
     text = text.substr(1, text.size() - 2);
   }
   out = content_of_json(target, text);
-  if (wanted != nullptr && target.merge) keep_only(out.fields, wanted->fields);
+  if (wanted != nullptr && target.merge) keep_only(out.fields, wanted->fields, wanted->objects);
   return out;
 }
 

@@ -20,6 +20,8 @@ struct Content {
   bool is_json = false;  ///< the fields are canonical JSON
   std::string fault;     ///< not empty: something else is in its place
   std::map<std::string, std::string> fields;
+  std::string
+      objects;  ///< of what should be there, among members of others: see DocumentLayout::append_objects
   std::vector<std::string> absent;    ///< of what should be there: fields that must not be
   std::vector<std::string> fleeting;  ///< of what should be there: fields that may have gone by themselves
 

@@ -14,6 +14,9 @@ constexpr std::int64_t kMillisPerDay = 86'400'000;
 // What Redis takes for a field at most, in milliseconds: the year 4199.
 constexpr std::int64_t kMaxFieldMs = (std::int64_t{1} << 46U) - 1;
 constexpr std::int64_t kMaxFieldSeconds = kMaxFieldMs / 2000;
+// And for a key, with some room: it adds them up in 63 bits.
+constexpr std::int64_t kMaxKeyMs = 9'000'000'000'000'000'000;
+constexpr std::int64_t kMaxKeySeconds = kMaxKeyMs / 1000;
 
 /// When something goes: after so many seconds, at so many milliseconds since 1970, or never.
 struct End {
@@ -46,19 +49,23 @@ std::optional<End> end_in(const Item& item, std::uint16_t column) {
   return end_of(item.cells[column]);
 }
 
-void append_key_end(std::string& out, const Item& item, const End& end) {
-  if (end.kind == End::Kind::kNever) return append_command(out, {"PERSIST", item.key});
-  const std::string_view name = end.kind == End::Kind::kAt ? "PEXPIREAT" : "EXPIRE";
-  append_command(out, {name, item.key, std::to_string(end.value)});
+/// Where Redis would refuse a time, it is as near as can be.
+std::string in_reach(std::int64_t value, std::int64_t most) {
+  return std::to_string(std::clamp<std::int64_t>(value, 0, most));
 }
 
-/// Where Redis would refuse the time, it is as near as can be.
+void append_key_end(std::string& out, const Item& item, const End& end) {
+  if (end.kind == End::Kind::kNever) return append_command(out, {"PERSIST", item.key});
+  const bool at = end.kind == End::Kind::kAt;
+  append_command(
+      out, {at ? "PEXPIREAT" : "EXPIRE", item.key, in_reach(end.value, at ? kMaxKeyMs : kMaxKeySeconds)});
+}
+
 void append_field_end(std::string& out, const Item& item, std::string_view field, const End& end) {
   if (end.kind == End::Kind::kNever) return append_command(out, {"HPERSIST", item.key, "FIELDS", "1", field});
   const bool at = end.kind == End::Kind::kAt;
-  const std::int64_t most = at ? kMaxFieldMs : kMaxFieldSeconds;
   append_command(out, {at ? "HPEXPIREAT" : "HEXPIRE", item.key,
-                       std::to_string(std::clamp<std::int64_t>(end.value, 0, most)), "FIELDS", "1", field});
+                       in_reach(end.value, at ? kMaxFieldMs : kMaxFieldSeconds), "FIELDS", "1", field});
 }
 
 }  // namespace

@@ -11,10 +11,10 @@ inline constexpr std::string_view kVersionPrefix = "millrace:version:";
 inline constexpr std::string_view kStaleReply = "MILLRACE_STALE";
 
 /// Runs commands unless the key has a later version than theirs. Stands behind `local scripts = {...}`,
-/// functions that take KEYS and ARGV. KEYS: the key, that of its version. ARGV: the version; seconds to keep
-/// it when the commands remove the key, else 0; then each command: number of its words, number of the script
-/// that it calls or 0, its words (of a call: number of keys, keys, arguments). The answer is the last
-/// command's. The version is written last: an error leaves the key to whoever comes again.
+/// functions that take KEYS and ARGV. KEYS: the key, that of its version. ARGV: the version; for how many
+/// seconds it is kept longer than the key; then each command: number of its words, number of the script that
+/// it calls or 0, its words (of a call: number of keys, keys, arguments). The answer is the last command's.
+/// The version is written last: an error leaves the key to whoever comes again.
 inline constexpr std::string_view kGuardTail = R"(
 local known = redis.call('GET', KEYS[2])
 if known and known > ARGV[1] then return redis.status_reply('MILLRACE_STALE') end
@@ -37,10 +37,11 @@ while at <= #ARGV do
     if type(done) == 'table' and done.err then return done end
   end
 end
-if ARGV[2] == '0' then
+local left = redis.call('PTTL', KEYS[1])
+if left == -1 then
   redis.call('SET', KEYS[2], ARGV[1])
 else
-  redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[2])
+  redis.call('SET', KEYS[2], ARGV[1], 'PX', string.format('%.0f', math.max(left, 0) + tonumber(ARGV[2]) * 1000))
 end
 return done)";
 

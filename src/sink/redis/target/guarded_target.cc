@@ -61,14 +61,22 @@ class GuardedWriter final : public TargetWriter {
   }
   void remove(std::string& out, const Item& item) override { inner_->remove(out, item); }
 
+  /// The versions go some time later, as behind any row that was deleted.
+  [[nodiscard]] std::vector<std::vector<std::string>> clear(
+      const std::vector<std::string>& keys) const override {
+    std::vector<std::vector<std::string>> commands = inner_->clear(keys);
+    for (const std::string& key : keys)
+      commands.push_back({"EXPIRE", version_key(key), std::to_string(guard_.keep_seconds)});
+    return commands;
+  }
+
   void finish(std::string& out, std::size_t start, const Item& item, std::uint32_t& commands) override {
     parser_.feed(std::string_view(out).substr(start));
     out.resize(start);
     std::vector<std::string> words = {"EVALSHA", script(0), "2", std::string(item.key),
                                       version_key(item.key)};
-    const bool removes = item.entry.action == Overlay::Action::kDelete;
     words.push_back(version_of(item, guard_.epoch));
-    words.push_back(removes ? std::to_string(guard_.keep_seconds) : "0");
+    words.push_back(std::to_string(guard_.keep_seconds));
     Reply command;
     for (; commands > 0; --commands) {
       const auto whole = parser_.next(command);

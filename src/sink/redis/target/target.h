@@ -43,7 +43,7 @@ struct FieldExpiry {
 /// Each key is written with a version, and never over a later one.
 struct Guard {
   std::int64_t epoch = 0;              ///< raised when a source begins anew with earlier positions
-  std::int64_t keep_seconds = 86'400;  ///< for so long after a key was removed
+  std::int64_t keep_seconds = 86'400;  ///< for so long after the key has gone
 };
 
 /// How the rows of some topics stand in Redis. A value.

@@ -239,7 +239,7 @@ TEST(TargetWriter, GuardedCommandsAreOne) {
   const Written json(TargetType::kJson, "s:{id}", guarded, batch);
   ASSERT_EQ(json.lines.size(), 2U);
   EXPECT_TRUE(json.lines[0].starts_with("EVALSHA S0 2 s:1 millrace:version:{s:1} 00000007")) << json.lines[0];
-  EXPECT_TRUE(json.lines[0].ends_with(R"( 0 4 0 JSON.SET s:1 $ {"id":1,"a":"x","n":5} 3 0 EXPIRE s:1 30)"))
+  EXPECT_TRUE(json.lines[0].ends_with(R"( 60 4 0 JSON.SET s:1 $ {"id":1,"a":"x","n":5} 3 0 EXPIRE s:1 30)"))
       << json.lines[0];
   EXPECT_TRUE(json.lines[1].ends_with(" 60 2 0 JSON.DEL s:2")) << json.lines[1];
   batch.insert(kTable, {1, "x", 5}).update(kTable, {}, {3, kKept, 6});
