@@ -10,6 +10,7 @@
 #include "runtime/heartbeat.h"
 #include "runtime/in_flight.h"
 #include "runtime/ledger.h"
+#include "runtime/letter_warnings.h"
 #include "runtime/memory_budget.h"
 #include "runtime/sink_start.h"
 
@@ -133,6 +134,31 @@ TEST(Guard, TurnsExceptionsIntoStopErrorsWithoutTheirText) {
   EXPECT_EQ(status.error().message, "the sink x threw std::runtime_error");
   EXPECT_FALSE(guard("x", []() -> Status { throw 7; }));
   EXPECT_TRUE(guard("x", []() -> Status { return {}; }));
+}
+
+TEST(LetterWarnings, EachErrorAtOnceAndThenNowAndThen) {
+  LetterWarnings warnings;
+  const auto parked = [](const char* error, const char* topic) {
+    Rejected one;
+    one.error = error;
+    one.topic = topic;
+    return one;
+  };
+  const auto text = [](const std::vector<LetterWarnings::Warning>& told) {
+    std::string out;
+    for (const auto& one : told) out += one.error + " " + one.topic + " " + std::to_string(one.rows) + "; ";
+    return out;
+  };
+  const std::vector<Rejected> both = {parked("no key", "a"), parked("no key", "b"), parked("too long", "b")};
+  EXPECT_EQ(text(warnings.take(both, 1'000'000)), "no key a 2; too long b 1; ");
+  EXPECT_EQ(text(warnings.take(both, 2'000'000)), "");
+  EXPECT_EQ(text(warnings.take({{parked("refused", "c")}}, 3'000'000)), "refused c 1; ");
+  EXPECT_EQ(text(warnings.due(10'900'000)), "");
+  EXPECT_EQ(text(warnings.due(11'000'000)), "no key a 2; too long b 1; ");
+  EXPECT_EQ(text(warnings.due(60'000'000)), "");
+  for (int i = 0; i < 300; ++i)
+    static_cast<void>(warnings.take({{parked(std::to_string(i).c_str(), "c")}}, 61'000'000));
+  EXPECT_EQ(text(warnings.due(72'000'000)), "other errors c 199; ");
 }
 
 }  // namespace

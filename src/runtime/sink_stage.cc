@@ -279,7 +279,7 @@ std::int64_t SinkStage::settle_due_us() const {
 Status SinkStage::settle() {
   MILLRACE_TRY(settings_.failpoints.pass("runtime.before_settle"));
   MILLRACE_TRY(settings_.log.settle(settings_.name, durable_, rejected_));
-  if (!rejected_.empty()) warn_of_dead_letters();
+  if (!rejected_.empty()) warn_of_dead_letters(letter_warnings_.take(rejected_, now()));
   rejected_.clear();
   settled_ = durable_;
   settled_us_ = now();

@@ -14,6 +14,7 @@
 #include "runtime/backoff.h"
 #include "runtime/heartbeat.h"
 #include "runtime/in_flight.h"
+#include "runtime/letter_warnings.h"
 #include "runtime/letter_work.h"
 #include "runtime/sink_start.h"
 #include "runtime/stage.h"
@@ -69,7 +70,7 @@ class SinkStage final : public Stage {
   void show_state(ConnectorState state);
   void show_error(ConnectorState state, const Error& error);
   void warn_of_incomplete_start(const SinkStart& start);
-  void warn_of_dead_letters();
+  void warn_of_dead_letters(const std::vector<LetterWarnings::Warning>& warnings);
   void publish(bool at_once);
   void count_dead_letters();
   [[nodiscard]] std::int64_t now() const { return settings_.clock.now_us(); }
@@ -113,8 +114,8 @@ class SinkStage final : public Stage {
   std::int64_t settled_us_ = 0;
   std::int64_t told_us_ = 0;
   std::int64_t published_us_ = 0;
-  std::int64_t looked_us_ = 0;             // when the sink was polled last
-  std::optional<std::int64_t> warned_us_;  // of dead letters
+  std::int64_t looked_us_ = 0;  // when the sink was polled last
+  LetterWarnings letter_warnings_;
   std::int64_t stop_deadline_us_ = 0;
 };
 

@@ -9,7 +9,6 @@ namespace {
 
 constexpr std::int64_t kPublishUs = 500'000;
 constexpr std::size_t kWarnedTopics = 20;
-constexpr std::int64_t kWarnDeadLettersEveryUs = 10'000'000;
 
 }  // namespace
 
@@ -42,11 +41,10 @@ void SinkStage::warn_of_incomplete_start(const SinkStart& start) {
   if (!topics) return;
   for (const TopicInfo& topic : *topics) {
     if (topic.first_offset == 0 || !wants_(topic.topic) || warnings_.size() >= kWarnedTopics) continue;
-    warnings_.push_back(
-        "topic " + topic.topic + " begins at offset " + std::to_string(topic.first_offset) +
-        ": retention has removed the rows before it, so this sink starts incomplete; to fill it, have the "
-        "source read its tables anew: stop, move the log's folder away and start with snapshot.mode: "
-        "initial");
+    warnings_.push_back("topic " + topic.topic + " begins at offset " + std::to_string(topic.first_offset) +
+                        ": retention has removed the rows before it, so this sink starts incomplete; "
+                        "`millrace rebuild` fills "
+                        "it from the tables");
     settings_.logger.warn("sink starts incomplete",
                           {{"connector", settings_.name},
                            {"topic", std::string_view(topic.topic)},
@@ -54,20 +52,20 @@ void SinkStage::warn_of_incomplete_start(const SinkStart& start) {
   }
 }
 
-/// At once for the first, then now and then: a wrong key template parks every row.
-void SinkStage::warn_of_dead_letters() {
-  if (warned_us_ && now() - *warned_us_ < kWarnDeadLettersEveryUs) return;
-  warned_us_ = now();
-  settings_.logger.warn("rows could not be applied and are parked; `millrace dead-letters` lists them",
-                        {{"connector", settings_.name},
-                         {"rows", static_cast<std::int64_t>(rejected_.size())},
-                         {"topic", std::string_view(rejected_.front().topic)},
-                         {"error", std::string_view(rejected_.front().error)}});
+void SinkStage::warn_of_dead_letters(const std::vector<LetterWarnings::Warning>& warnings) {
+  for (const LetterWarnings::Warning& one : warnings) {
+    settings_.logger.warn("rows could not be applied and are parked; `millrace dead-letters` lists them",
+                          {{"connector", settings_.name},
+                           {"rows", one.rows},
+                           {"topic", std::string_view(one.topic)},
+                           {"error", std::string_view(one.error)}});
+  }
 }
 
 void SinkStage::publish(bool at_once) {
   if (!at_once && now() - published_us_ < kPublishUs) return;
   published_us_ = now();
+  warn_of_dead_letters(letter_warnings_.due(now()));
   count_dead_letters();
   SinkStatus sink;
   if (open_) sink = sink_->status();

@@ -160,7 +160,7 @@ TEST_F(SinkTaskTest, SaysThatItStartsIncompleteAfterRetention) {
   turn(600);
   ASSERT_THAT(status().warnings, SizeIs(1));
   EXPECT_THAT(status().warnings[0], HasSubstr("starts incomplete"));
-  EXPECT_THAT(status().warnings[0], HasSubstr("snapshot.mode: initial"));
+  EXPECT_THAT(status().warnings[0], HasSubstr("millrace rebuild"));
 }
 
 TEST_F(SinkTaskTest, SeesAnIdleTargetThatHasGoneAndComeBackEmpty) {

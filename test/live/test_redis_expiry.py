@@ -77,7 +77,8 @@ def test_rebuild_of_keys_that_expire(shop: Shop, database: Database, client: red
 def test_a_change_of_what_has_expired(shop: Shop, database: Database, client: redis.Redis) -> None:
     """With all its values it comes again; one that keeps a value has nothing to keep it from: it is parked and says
     which setting helps, and with that it comes again too."""
-    database.script("""create table s (id int primary key, v int, big text); alter table s alter big set storage external;
+    database.script("""create table s (id int primary key, v int, big text);
+      alter table s alter big set storage external;
       insert into s values (1, 0, repeat('b', 5000)), (2, 0, null);""")
     settings: dict[str, Any] = {"topics": "t.public.s", "target.key": "s:{id}", "target.expire": "1"}
     millrace = start(shop("public.s", postgres={"snapshot.mode": "initial"}, redis=settings))

@@ -114,6 +114,7 @@ void IndexWatch::take_progress(Watched& index, const Reply& info) {
              "How much of the documents a search index that is built has read",
              {{"connector", context_.connector}, {"index", index.definition.name}})
       .set(static_cast<std::int64_t>(health.share * 100));
+  index.difference.clear();
   index.progress =
       fmt::format("index {} is built anew as {}: {:.0f}% of the keys, {} documents; queries see {}",
                   index.definition.name, own, health.share * 100, health.documents, index.plan.there);

@@ -357,8 +357,11 @@ std::vector<OptionSpec> index_content_options() {
            "`format.time: millis`), nor of a JSONPath: `$.delay as delay` reads just that. The index itself "
            "is called "
            "`<index>@` and eight digits that change with its definition, and `<index>` is an alias of it. "
-           "When the definition changes, the new index is built beside the old one; once it is complete the "
-           "alias moves and the old one is dropped. `millrace check` shows what will be done."},
+           "When the definition changes, the new index is built beside the old one; once it is complete "
+           "(and, "
+           "where it needs rows in another form, `millrace rebuild` has written them) the alias moves and "
+           "the "
+           "old one is dropped. `millrace check` shows what will be done."},
       {.name = "indexes.<index>.filter",
        .group = "Indexes",
        .doc = "Only documents for which this expression is true are indexed, e.g. `@delay > 0`."},

@@ -110,6 +110,8 @@ std::vector<std::string> RedisVerifier::limits_of(Lane& lane, std::string_view t
   std::vector<std::string> out;
   if (target.expiry.seconds > 0)
     out.emplace_back("keys expire, so one that is missing may have gone by itself");
+  if (target.expiry.seconds > 0 || !target.expiry.column.empty() || !target.field_expiries.empty())
+    out.emplace_back("when keys and fields expire is not compared");
   if (!target.field_expiries.empty())
     out.emplace_back("fields expire, so those of target.expire.fields are not missed");
   const auto schema = schemas_.find(topic);

@@ -49,8 +49,11 @@ std::string plan_text(const IndexDefinition& wanted, const IndexPlan& plan) {
     case IndexPlan::Step::kCreate:
       return "not there yet, will be created";
     case IndexPlan::Step::kRebuild:
-      return fmt::format("will be built anew as {} beside {} ({}), {} documents, then the alias moves",
-                         own_name(wanted), plan.there, why, plan.documents);
+      return fmt::format(
+          "will be built anew as {} beside {} ({}), {} documents; the alias moves when it is complete, and "
+          "where "
+          "rows need another form for it, after `millrace rebuild`",
+          own_name(wanted), plan.there, why, plan.documents);
     case IndexPlan::Step::kReplace:
       return fmt::format(
           "will be built anew as {} beside {} ({}), {} documents, then that one is dropped and its name "

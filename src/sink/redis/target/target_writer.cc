@@ -20,7 +20,9 @@ std::vector<std::vector<std::string>> TargetWriter::clear(const std::vector<std:
 Status TargetWriter::check_size(const TablePlan& plan, std::size_t bytes) const {
   if (bytes < max_value_bytes_) return {};
   return reject_error("a row of table " + plan.schema->table + " has more than the " +
-                      std::to_string(max_value_bytes_) + " bytes that Redis takes (proto-max-bulk-len)");
+                      std::to_string(max_value_bytes_) +
+                      " bytes that Redis took when the sink was opened (proto-max-bulk-len); `millrace "
+                      "restart` asks it again");
 }
 
 Status TargetWriter::write_document(const Item& item) {
