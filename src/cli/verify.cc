@@ -8,6 +8,7 @@
 #include "base/failpoint.h"
 #include "base/metrics.h"
 #include "cli/commands.h"
+#include "cli/running_process.h"
 #include "cli/verify_report.h"
 #include "connect/pipeline.h"
 #include "runtime/topic_filter.h"
@@ -124,6 +125,9 @@ class Verification {
     options.max_differences = options_.max_differences;
     options.repair = kinds_of(options_.repair);
     options.at_once = options_.at_once;
+    options.why_not_remove = [this, sink = report.sink] {
+      return RunningProcess(options_.file).why_behind(sink, source_names(), options_.settle_ms);
+    };
     Verifier verifier(*source.scanner, target, options, *source.context);
     for (const ScanTable& table : source.tables) {
       if (!filter(table.topic) || !is_chosen(options_.tables, table.name)) continue;
@@ -134,6 +138,14 @@ class Verification {
       report.tables.push_back(std::move(*done));
     }
     return {};
+  }
+
+  [[nodiscard]] std::vector<std::string> source_names() const {
+    std::vector<std::string> out;
+    for (const ConfiguredConnector& one : pipeline_.connectors) {
+      if (one.spec->is_source()) out.push_back(one.config.connector());
+    }
+    return out;
   }
 
   void tell(const std::string& what, std::uint64_t rows, std::int64_t estimated) {

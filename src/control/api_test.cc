@@ -153,7 +153,7 @@ TEST_F(ApiTest, StatusKeepsItsContract) {
   EXPECT_THAT(response.body, HasSubstr(R"({"pipeline":"shop","connectors":[{"name":"shop","kind":"postgres",)"
                                        R"("type":"source","state":"waiting for source",)"
                                        R"x("message":"login failed for (hidden)")x"));
-  EXPECT_THAT(response.body, HasSubstr(R"("position":"0/16B3748","lag_bytes":5,"lag_ms":-1)"));
+  EXPECT_THAT(response.body, HasSubstr(R"("position":"0/16B3748","as_of_ms":0,"lag_bytes":5,"lag_ms":-1)"));
   EXPECT_THAT(response.body, HasSubstr(R"("rows":7,"errors":0)"));
   EXPECT_THAT(response.body, Not(HasSubstr("s3cret-pw")));
 }

@@ -30,6 +30,7 @@ void add_connector(JsonBuilder& json, const ConnectorStatus& one, const Redactor
   json.key("message").text(redactor.clean(one.message));
   json.key("hint").text(redactor.clean(one.hint));
   json.key("position").text(one.position);
+  json.key("as_of_ms").integer(one.as_of_us / 1000);
   json.key("lag_bytes").integer(one.lag_bytes);
   json.key("lag_ms").integer(one.lag_ms);
   if (one.is_source) json.key("retained_bytes").integer(one.retained_bytes);

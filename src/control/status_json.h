@@ -21,8 +21,8 @@ class Redactor {
   std::vector<std::string> secrets_;
 };
 
-/// `{"pipeline":..,"connectors":[{"name","kind","type","state","position","lag_bytes","lag_ms","rows","errors",...}]}`.
-/// What is not known is -1.
+/// `{"pipeline":..,"connectors":[{"name","kind","type","state","position","as_of_ms","lag_bytes","lag_ms","rows",...}]}`.
+/// What is not known is -1. `as_of_ms`: when position and lag were looked at, since 1970.
 [[nodiscard]] std::string status_json(std::string_view pipeline,
                                       const std::vector<ConnectorStatus>& connectors,
                                       const Redactor& redactor);

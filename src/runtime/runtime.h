@@ -48,6 +48,7 @@ struct ConnectorStatus {
   std::string message;  ///< last error, with hint; empty when all is well
   std::string hint;
   std::string position;
+  std::int64_t as_of_us = 0;  ///< wall time of the last look at position and lag
   std::int64_t lag_bytes = -1;
   std::int64_t lag_ms = -1;
   std::int64_t retained_bytes = -1;  ///< sources: WAL held back by the slot

@@ -83,6 +83,7 @@ void SinkStage::publish(bool at_once) {
   metrics_.lag_ms.set(lag_ms);
   board_.update([&](ConnectorStatus& status) {
     if (settled_) status.position = durable_.text();
+    status.as_of_us = settings_.clock.wall_us();
     status.lag_bytes = lag_bytes;
     status.lag_ms = lag_ms;
     status.warnings = warnings_;

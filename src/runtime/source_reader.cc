@@ -399,6 +399,7 @@ void SourceReader::publish(bool at_once) {
   metrics_.retained_bytes.set(source.retained_bytes);
   board_.update([&](ConnectorStatus& status) {
     if (!source.position.empty()) status.position = source.position;
+    status.as_of_us = settings_.clock.wall_us();
     status.lag_bytes = source.lag_bytes;
     status.lag_ms = lag_ms;
     status.retained_bytes = source.retained_bytes;

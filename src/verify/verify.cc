@@ -385,6 +385,14 @@ Status Verifier::write_rows(const BatchPtr& batch, std::vector<Repair>& repairs)
 
 Status Verifier::remove_entries(std::vector<Repair>& repairs) {
   if (repairs.empty()) return {};
+  if (const std::string why_not = options_.why_not_remove ? options_.why_not_remove() : "";
+      !why_not.empty()) {
+    for (Repair& one : repairs) {
+      one.state.reason = "not removed, as " + why_not;
+      conclude(*one.suspect, one.state, false);
+    }
+    return {};
+  }
   std::vector<ExtraEntry> entries;
   entries.reserve(repairs.size());
   for (const Repair& one : repairs) {

@@ -20,6 +20,8 @@ struct VerifyOptions {
   std::size_t max_differences = 1'000;  ///< listed for a table; all are counted
   std::set<EntryState::Kind> repair;    ///< kinds that are to be mended
   bool at_once = false;  ///< mend without waiting whether a row falls in step by itself; extras do wait
+  /// Asked before entries without a row are taken away: not empty says why not now.
+  std::function<std::string()> why_not_remove = nullptr;
 };
 
 /// One that stayed.

@@ -268,6 +268,18 @@ TEST_F(VerifyTest, ExtrasAreGivenTimeEvenAtOnce) {
   EXPECT_TRUE(run(options).in_step());
 }
 
+TEST_F(VerifyTest, ExtrasStayWhileTheSinkIsBehind) {
+  world.rows[1] = world.entries[77] = 1;
+  VerifyOptions options = repairing();
+  options.why_not_remove = [] { return std::string("cache is paused"); };
+  const TableReport report = run(options);
+  EXPECT_EQ(report.extra, 1U);
+  EXPECT_EQ(report.repaired, 1U);
+  ASSERT_EQ(report.differences.size(), 1U);
+  EXPECT_EQ(report.differences[0].reason, "not removed, as cache is paused");
+  EXPECT_TRUE(world.entries.contains(77));
+}
+
 TEST_F(VerifyTest, ATargetThatIsBehindIsInStep) {
   for (int i = 0; i < 20; ++i) world.rows[i] = i;
   world.entries = world.rows;

@@ -18,6 +18,8 @@ from harness.pipeline import Settings, write_pipeline
 from harness.postgres import PASSWORD
 from harness.waiting import free_port, wait_until
 
+# A commit is with the source, and that with the status, by then.
+PUBLISHED_WITHIN_MS = 100
 # Part of every test's oracle: neither may ever be seen in what the program prints or serves.
 SECRETS = [PASSWORD]
 
@@ -159,6 +161,19 @@ class Millrace:
             return str(self.status()[connector])
         assert self.exit_code() != 0, self.tail()
         return self.output.read_text(errors="replace")
+
+    def wait_settled(self, sink: str = "cache", timeout_s: float = 30) -> None:
+        """Waits until all that was committed before the call is at the target: by what source and sink said of
+        themselves later than that."""
+        since_ms = time.time() * 1000 + PUBLISHED_WITHIN_MS
+
+        def probe() -> bool:
+            status = self.status()
+            both = [status.get("source", {}), status.get(sink, {})]
+            return (all(one.get("as_of_ms", 0) > since_ms and one["lag_bytes"] == 0 for one in both)
+                    and both[1]["state"] == "running")
+
+        wait_until(probe, "all is delivered", timeout_s, context=lambda: f"{self.status()}\n{self.tail()}")
 
     def topics(self) -> dict[str, dict[str, Any]]:
         text = self.try_get("/api/v1/topics")

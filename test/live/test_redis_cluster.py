@@ -49,12 +49,7 @@ def verified(millrace: Millrace, *tables: str) -> dict[str, Any]:
 
 
 def settled(millrace: Millrace, timeout_s: float = 60) -> None:
-    def done() -> bool:
-        status = millrace.status()
-        return bool(status["cache"]["state"] == "running" and status["cache"]["lag_bytes"] == 0
-                    and status["source"]["lag_bytes"] == 0)
-
-    wait_until(done, "all is delivered", timeout_s, context=lambda: f"{millrace.status()}\n{millrace.tail()}")
+    millrace.wait_settled(timeout_s=timeout_s)
     letters = millrace.command("dead-letters", "cache", "--url", millrace.url).stdout
     assert millrace.status()["cache"]["dead_letters"] == 0, letters
 

@@ -15,7 +15,6 @@ from test_verify import verify
 
 from harness.postgres import Database
 from harness.redis_cluster import RedisCluster
-from harness.waiting import wait_until
 
 EVERYTHING = ("--repair", "missing,different,extra")
 
@@ -151,8 +150,7 @@ def test_the_guard_of_keys(make: MakeMillrace, database: Database, cluster: Redi
     wanted = {f"s:{i}": {"id": i, "v": 5} for i in range(6, 61)}
     assert documents() == wanted
     assert millrace.command("resume", "slow", "--url", millrace.url).returncode == 0
-    wait_until(lambda: millrace.status()["slow"]["state"] == "running" and millrace.status()["slow"]["lag_bytes"] == 0,
-               "the slower one has caught up", 20, context=millrace.tail)
+    millrace.wait_settled("slow")
     assert documents() == wanted
     stale = next(line for line in millrace.metrics().splitlines()
                  if line.startswith('millrace_redis_stale_writes_total{connector="slow"}'))

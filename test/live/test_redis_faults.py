@@ -190,8 +190,7 @@ def test_restored_from_another_pipelines_copy(make: MakeMillrace, database: Data
 def delivered(millrace: Millrace, rows: int) -> None:
     """So many rows of table s are in the log, and what is there is at the target."""
     millrace.wait_offset("t.public.s", rows)
-    wait_until(lambda: millrace.status()["cache"]["lag_bytes"] == 0 and millrace.status()["source"]["lag_bytes"] == 0,
-               "all is delivered", 30, context=millrace.tail)
+    millrace.wait_settled()
 
 
 def test_disturbed_while_connected(pipeline: Pipeline, history: History, server: RedisServer,

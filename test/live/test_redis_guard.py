@@ -85,8 +85,7 @@ def test_a_writer_that_lags_never_goes_back(make: MakeMillrace, database: Databa
     watch = Watch(client, read)
     watch.start()
     assert slow.command("resume", "cache-b", "--url", slow.url).returncode == 0
-    wait_until(lambda: slow.status()["cache-b"]["state"] == "running" and slow.status()["cache-b"]["lag_bytes"] == 0,
-               "the slower one has caught up", 20, context=slow.tail)
+    slow.wait_settled("cache-b")
     database.execute("update s set n = 1000 where id = 1")
     wait_until(lambda: read(client) == 1000, "both go on", 15, context=slow.tail)
     watch.stop()

@@ -74,14 +74,13 @@ def test_a_write_waits_for_its_replica(make: MakeMillrace, database: Database,
                                                    redis__wait__timeout__ms=300)}))
     database.script("insert into s values (1, 'one');")
     wait_until(lambda: bool(replica.client().exists("s:id:1")), "it is at the replica", 15)
-    wait_until(lambda: millrace.status()["cache"]["lag_bytes"] == 0, "it is settled", 15, context=millrace.tail)
+    millrace.wait_settled()
     replica.kill()
     database.script("insert into s values (2, 'two');")
     wait_until(lambda: "replicas" in millrace.status()["cache"]["message"], "the sink says what it waits for", 15,
                context=lambda: str(millrace.status()))
     replica.start()
-    wait_until(lambda: millrace.status()["cache"]["lag_bytes"] == 0 and millrace.state("cache") == "running",
-               "it goes on", 30, context=lambda: str(millrace.status()))
+    millrace.wait_settled()
     assert replica.client().json().get("s:id:2") == {"id": 2, "v": "two"}
     assert millrace.status()["cache"]["dead_letters"] == 0
 
