@@ -9,6 +9,7 @@ namespace millrace::redis {
 namespace {
 
 constexpr std::size_t kAtOnce = 100;  // Redis looks through all keys watched at each WATCH
+constexpr int kTurns = 20;
 constexpr std::int64_t kStepUs = 100'000;
 
 Status take_change(const EntryChange& change, std::span<const Reply> replies) {
@@ -34,16 +35,30 @@ Status EntryChanger::change(std::span<EntryChange> changes) {
 }
 
 /// EXEC does nothing when one of the keys was touched since WATCH. Then the halves are tried, down to single
-/// ones.
+/// ones, and these some times more: a key that rows share is touched for the others' sake all the time.
 Status EntryChanger::change_some(std::span<EntryChange> changes) {
-  if (changes.empty()) return {};
+  for (int turn = 0; turn < kTurns && !changes.empty(); ++turn) {
+    const auto done = change_untouched(changes);
+    if (!done) return done.error();
+    if (*done) return {};
+    if (changes.size() > 1) {
+      MILLRACE_TRY(change_some(changes.first(changes.size() / 2)));
+      return change_some(changes.subspan(changes.size() / 2));
+    }
+  }
+  return {};
+}
+
+/// False: a key was touched meanwhile, and nothing was done.
+Result<bool> EntryChanger::change_untouched(std::span<EntryChange> changes) {
   const std::size_t node = servers_.node_of(changes.front().place.key);
   std::string& out = servers_.client(node).out();
   const auto unchanged = watch(changes, node);
   if (!unchanged) return unchanged.error();
   if (unchanged->empty()) {
     const auto unwatched = servers_.call(node, {"UNWATCH"});
-    return unwatched ? Status() : Status(unwatched.error());
+    if (!unwatched) return unwatched.error();
+    return true;
   }
   append_command(out, {"MULTI"});
   std::vector<std::size_t> commands;
@@ -53,11 +68,7 @@ Status EntryChanger::change_some(std::span<EntryChange> changes) {
   auto replies = take(node, queued + 2);
   if (!replies) return std::move(replies).error();
   const Reply& done = replies->back();
-  if (done.kind == Reply::Kind::kNull) {
-    if (changes.size() == 1) return {};
-    MILLRACE_TRY(change_some(changes.first(changes.size() / 2)));
-    return change_some(changes.subspan(changes.size() / 2));
-  }
+  if (done.kind == Reply::Kind::kNull) return false;
   if (done.is_error()) return reply_error("a repair", done.text);
   if (done.elements.size() != queued)
     return reconnect_error("Redis answered a transaction with another number of replies than of commands");
@@ -66,7 +77,7 @@ Status EntryChanger::change_some(std::span<EntryChange> changes) {
     MILLRACE_TRY(take_change(*(*unchanged)[i], rest.first(commands[i])));
     rest = rest.subspan(commands[i]);
   }
-  return {};
+  return true;
 }
 
 /// Watches all keys; answers the changes whose entries still are as they were.

@@ -38,6 +38,7 @@ class EntryChanger {
 
  private:
   Status change_some(std::span<EntryChange> changes);
+  Result<bool> change_untouched(std::span<EntryChange> changes);
   Result<std::vector<EntryChange*>> watch(std::span<EntryChange> changes, std::size_t node);
   Result<std::vector<Reply>> take(std::size_t node, std::size_t replies);
 

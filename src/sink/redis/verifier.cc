@@ -183,18 +183,18 @@ Status RedisVerifier::repair_lane(Lane& lane, const BatchPtr& batch, std::span<c
   std::vector<EntryChange> changes;
   for (const Overlay::Entry& entry : overlay.entries) {
     const std::size_t i = state_of.at(entry.last.row);
-    auto wanted = wanted_content(lane.target(), Item(overlay, entry));
-    if (!wanted) {
-      out[i].error = wanted.error().message;
-      continue;
-    }
     EntryChange change{
         .target = &lane.target(), .place = EntryPlace::of(states[i].handle), .found = states[i].found};
-    if (wanted->there) change.wanted = std::move(*wanted);
+    if (has_others_beside(lane.target())) {
+      auto wanted = wanted_content(lane.target(), Item(overlay, entry));
+      if (wanted && wanted->there) change.wanted = std::move(*wanted);
+    }
     change.out = &out[i];
-    change.write = [&lane, &overlay, &entry](std::string& commands) {
-      std::vector<Rejected> none;
-      return lane.writer().append(commands, overlay, entry, none);
+    change.write = [&lane, &overlay, &entry, repaired = &out[i]](std::string& commands) {
+      std::vector<Rejected> refused;
+      const std::size_t count = lane.writer().append(commands, overlay, entry, refused);
+      if (!refused.empty()) repaired->error = refused.front().error;
+      return count;
     };
     changes.push_back(std::move(change));
   }

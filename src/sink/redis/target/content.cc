@@ -206,6 +206,8 @@ std::vector<std::string> read_command(const Target& target, std::string_view key
   return {};
 }
 
+bool has_others_beside(const Target& target) { return target.type == TargetType::kHash || target.merge; }
+
 Content found_content(const Target& target, const Reply& reply, const Content* wanted) {
   Content out;
   if (reply.is_error()) {

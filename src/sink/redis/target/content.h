@@ -41,9 +41,10 @@ struct Content {
 [[nodiscard]] std::string checksum(std::string_view text);
 
 /// The command that reads a place, and what its reply says. With `wanted`, what others may have put there
-/// does not count.
+/// does not count: of targets that have others beside them.
 [[nodiscard]] std::vector<std::string> read_command(const Target& target, std::string_view key,
                                                     std::string_view member);
+[[nodiscard]] bool has_others_beside(const Target& target);
 [[nodiscard]] Content found_content(const Target& target, const Reply& reply, const Content* wanted);
 
 /// SHA1 of each key's value: of JSON as the server prints it, of a string. KEYS: the keys. ARGV: what TYPE
