@@ -168,7 +168,7 @@ def main(arguments: list[str]) -> None:
                 report.line(f"{label:10}{turn:<6}{'client':10}{peer:9.0f}{1:7.2f}")
                 report.line(f"{label:10}{turn:<6}{'millrace':10}{own:9.0f}{own / peer:7.2f}{cpu:9.2f}{peak:9.1f}")
             report.line(f"  index {label}: median ratio {median(ratios):.2f} (min {min(ratios):.2f}, max "
-                        f"{max(ratios):.2f}); wanted >= 0.85")
+                        f"{max(ratios):.2f}); wanted >= 0.9")
         report.save()
     finally:
         millrace.close()
