@@ -232,3 +232,49 @@ def test_arrays_without_what_tells_rows_apart(shop: Shop, database: Database) ->
                         | output("l", topics="t.public.l", target__key="o:{o_id}", **options))
         done = millrace.check()
         assert done.returncode == 2 and said in done.stdout + done.stderr, done.stdout + done.stderr
+
+
+def test_rows_that_name_no_row_on_the_way(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """A column of target.nest that is NULL names no parent: the row is nowhere until it does."""
+    database.script(TABLES + """create table b (id int primary key, o_id int, l_no int);
+      alter table b replica identity full;""")
+    millrace = start(shop("public.o,public.l,public.b", redis={"topics": "t.public.o,t.public.l,t.public.b"}
+                          | output("order", topics="t.public.o", target__key="order:{id}")
+                          | output("line", topics="t.public.l", target__key="order:{o_id}", target__nest="lines",
+                                   target__member="{no}", target__fields="v")
+                          | output("part", topics="t.public.b", target__key="order:{o_id}",
+                                   target__nest="lines.{l_no}.parts", target__member="{id}", target__fields="id")))
+    database.script("""insert into o values (1, 'o'); insert into l values (7, 1, 'l');
+      insert into b values (1, 1, null);""")
+    settled(millrace)
+    assert not client.keys("millrace:nest:*")
+    verify(millrace, code=0)
+    database.script("update b set l_no = 7;")
+    wanted = {"id": 1, "v": "o", "lines": {"7": {"v": "l", "parts": {"1": {"id": 1}}}}}
+    wait_equal(millrace, lambda: client.json().get("order:1"), wanted)
+    database.script("update b set l_no = null;")
+    wanted["lines"] = {"7": {"v": "l", "parts": {}}}
+    wait_equal(millrace, lambda: client.json().get("order:1"), wanted)
+    settled(millrace)
+    assert not client.keys("millrace:nest:*")
+    assert millrace.status()["cache"]["dead_letters"] == 0
+    verify(millrace, code=0)
+
+
+def test_a_column_of_the_name_of_nested_rows(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """It would be written over: such rows are parked, and say what to do."""
+    database.script("""create table o (id int primary key, lines int);
+      create table l (no int primary key, o_id int, v text); alter table l replica identity full;""")
+    outputs = ({"topics": "t.public.o,t.public.l"} | output("order", topics="t.public.o", target__key="order:{id}")
+               | output("line", topics="t.public.l", target__key="order:{o_id}", target__nest="lines"))
+    millrace = start(shop("public.o,public.l", redis=outputs))
+    database.script("insert into o values (1, 5); insert into l values (7, 1, 'x');")
+    settled(millrace)
+    listed = millrace.command("dead-letters", "cache", "--url", millrace.url).stdout
+    assert "column lines of table public.o" in listed and "target.fields" in listed
+    millrace.terminate()
+    millrace.connectors["cache"]["outputs.order.target.fields"] = "*, lines as count"
+    start(millrace)
+    assert millrace.command("dead-letters", "cache", "replay", "--all", "--url", millrace.url).returncode == 0
+    wanted = {"id": 1, "count": 5, "lines": {"7": {"no": 7, "o_id": 1, "v": "x"}}}
+    wait_equal(millrace, lambda: client.json().get("order:1"), wanted)

@@ -16,6 +16,7 @@ from test_stream import start
 from test_verify import documents, settled, verify
 
 from harness.millrace import Millrace
+from harness.paths import remove_tree
 from harness.postgres import Database
 from harness.waiting import wait_until
 
@@ -218,3 +219,43 @@ def test_killed_while_it_rebuilds(shop: Shop, database: Database, client: redis.
         assert warned(millrace, "target.key of the target changed")
     rebuild(millrace)
     assert not list(client.scan_iter("a:*")) and len(list(client.scan_iter("b:*"))) == 3000
+
+
+def test_the_file_changes_again_while_it_rebuilds(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """What was noted of the second change is not cleared by the end of the first one's rebuild."""
+    rows(database, 3000)
+    millrace = start(shop("public.s", postgres={"snapshot.mode": "initial"}))
+    wait_until(lambda: documents(client) == 3000, "all is there", 30, context=millrace.tail)
+    settled(millrace)
+    restart(millrace, **{"target.fields": "id, v as one"})
+    (millrace.directory / "first.yaml").write_text(millrace.file.read_text())
+    done: list[Any] = []
+    worker = threading.Thread(target=lambda: done.append(
+        millrace.command("rebuild", "first.yaml", "--rows-per-second", "500", "--chunk-rows", "500", timeout_s=120)))
+    worker.start()
+    wait_until(lambda: client.json().get("s:id:1", "$.one"), "the rebuild has begun", 20)
+    restart(millrace, **{"target.fields": "id, v as two"})
+    worker.join()
+    assert done[0].returncode != 0
+    assert "other settings" in done[0].stdout + done[0].stderr
+    assert warned(millrace, "target.fields")
+    assert rebuild(millrace)["public.s"]["repaired"] > 0
+    assert client.json().get("s:id:3000", "$.two") == ["v3000"]
+    wait_until(lambda: not warned(millrace, "target.fields"), "nothing is left to do", 15)
+
+
+def test_another_log_is_no_reason_to_forget(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """The log is lost and the form has changed: rows that do not come again have the earlier form, and that is said."""
+    rows(database, 10)
+    millrace = start(shop("public.s", postgres={"snapshot.mode": "initial"}))
+    wait_until(lambda: documents(client) == 10, "all is there", 30, context=millrace.tail)
+    settled(millrace)
+    millrace.terminate()
+    remove_tree(millrace.log_directory)
+    database.execute(f"select pg_drop_replication_slot('{millrace.connectors['source']['slot.name']}')")
+    millrace.connectors["source"]["snapshot.mode"] = "no_data"
+    millrace.connectors["cache"]["target.fields"] = "id, v as name"
+    start(millrace)
+    wait_until(lambda: warned(millrace, "target.fields"), "the warning", 15, context=millrace.tail)
+    rebuild(millrace)
+    assert client.json().get("s:id:1") == {"id": 1, "name": "v1"}

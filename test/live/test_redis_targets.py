@@ -254,7 +254,10 @@ def test_settings_that_mean_nothing_are_refused(shop: Shop, database: Database) 
                             ({"target.type": "hash", "target.expire.fields": "v soon"}, ["'v soon'", "seconds"]),
                             ({"target.expire.fields": "v 5"}, ["target.expire.fields", "hash"]),
                             (output("a", target__type="json") | output("b", target__type="hash"),
-                             ["write the same keys"])):
+                             ["write the same keys"]),
+                            (output("a", target__key="a:{id}", target__expire="60")
+                             | output("b", target__key="a:{a_id}", target__nest="bs", target__member="{id}"),
+                             ["outputs.a.target.expire", "cannot expire", "output b"])):
         done = shop("public.s", redis=settings).check()
         assert done.returncode == 2
         for word in words:

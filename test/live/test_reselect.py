@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -128,4 +129,30 @@ def test_the_connection_is_cut_in_the_middle(shop: Shop, database: Database, cli
     wait_until(lambda: client.json().get("s:500", "$.n") == [5], "all updates", 60, context=millrace.tail)
     assert cut > 0
     assert client.json().get("s:7") == {"id": 7, "n": 5, "big": "x" * 3000 + "7"}
+    assert not millrace.status()["cache"]["dead_letters"]
+
+
+def test_the_server_ends_the_connection_that_reads(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """With a last word, which is no refusal of the table."""
+    database.script(LARGE + "insert into s values (1, 0, repeat('x', 3000));")
+    millrace = start(shop("public.s", postgres=RESELECT | {"snapshot.mode": "no_data"},
+                          redis={"topics": "t.public.s", "target.key": "s:{id}"}))
+    waiting = "select pid from pg_stat_activity where wait_event_type = 'Lock' and query like {!r}"
+    with database.connect(autocommit=False) as writer, database.connect(autocommit=False) as locker:
+        writer.execute("update s set n = 1")
+        # It is next when the writer commits, so that whoever reads then waits.
+        thread = threading.Thread(target=lambda: locker.execute("lock table s in access exclusive mode"))
+        thread.start()
+        wait_until(lambda: database.query(waiting.format("lock table%")), "the lock is asked for", 15)
+        writer.commit()
+        thread.join()
+        reader = "SELECT%FROM%public%s%WHERE%"
+        wait_until(lambda: database.query(waiting.format(reader)), "the values are asked for", 15,
+                   context=millrace.tail)
+        (pid,) = database.query(waiting.format(reader))[0]
+        database.execute(f"select pg_terminate_backend({pid})")
+        wait_until(lambda: not database.query(waiting.format(reader)), "it has gone", 15)
+        locker.rollback()
+    wait_until(lambda: client.json().get("s:1", "$.n") == [1], "the update", 30, context=millrace.tail)
+    assert client.json().get("s:1") == {"id": 1, "n": 1, "big": "x" * 3000}
     assert not millrace.status()["cache"]["dead_letters"]

@@ -171,7 +171,7 @@ Status OutputWatch::prepare(Servers& servers, bool fresh) {
   const OutputNotes now = read_notes(*reply);
   std::string time;
   append_timestamp(time, context_.clock.wall_us(), "Z", 0);
-  OutputNotes next = next_notes(now, outputs_, fresh, time);
+  OutputNotes next = next_notes(now, outputs_, fresh && now == OutputNotes(), time);
   for (const auto& command : note_commands(key, now, next)) {
     const auto done = servers.call_key(key, command);
     if (!done) return done.error();

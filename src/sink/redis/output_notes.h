@@ -21,13 +21,16 @@ struct OutputNotes {
   std::map<std::string, std::string> forms;    ///< by output, as it is written now
   std::map<std::string, std::string> behind;   ///< by output: since when, and what has changed
   std::map<std::string, std::string> earlier;  ///< forms whose keys may still be there: until when
+
+  friend bool operator==(const OutputNotes&, const OutputNotes&) = default;
 };
 
 /// The hash they are in.
 [[nodiscard]] std::string notes_key(std::string_view sink);
 /// From the reply to HGETALL.
 [[nodiscard]] OutputNotes read_notes(const Reply& reply);
-/// What they are to be once the sink begins with `outputs`. `fresh`: it writes all rows, as there are none.
+/// What they are to be once the sink begins with `outputs`. `fresh`: it writes all rows, as there are none;
+/// that nothing is known of its position is not enough, as the log may be another than it was.
 [[nodiscard]] OutputNotes next_notes(const OutputNotes& now, std::span<const Output> outputs, bool fresh,
                                      const std::string& time);
 /// The commands that make `to` of `from`. After a crash between two of them the next start goes on.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -81,6 +82,8 @@ class OutputReader {
 constexpr std::array<std::string_view, 12> kFormOptions = {
     "topics",       "topics.regex",  "target.type", "target.key",     "target.member", "target.score",
     "target.value", "target.fields", "target.nest", "target.nest.in", "format.time",   "format.decimal"};
+
+constexpr std::string_view kAnyTopic = "*.*.*";
 
 SinkTopics topics_of(const Output& output, const SinkTopics& topics) {
   if (output.topics.empty() && output.topic_patterns.empty()) return topics;
@@ -247,18 +250,42 @@ void OutputReader::describe() {
 }
 
 /// Two outputs that write the same keys would undo each other's work.
-void check_outputs_apart(const ConnectorConfig& config, const std::vector<Output>& outputs,
+/// The forms of an output's keys, see KeyTemplate::form. Of topics that only a pattern names: `*` for theirs.
+std::set<std::string> forms_of(const Output& output, const SinkTopics& topics) {
+  const SinkTopics own = topics_of(output, topics);
+  std::set<std::string> forms;
+  for (const std::string& topic : own.names) forms.insert(output.target.key_template.form(topic));
+  if (own.by_pattern) forms.insert(output.target.key_template.form(kAnyTopic));
+  return forms;
+}
+
+/// Whether rows of two outputs may be meant for the same keys.
+bool share_keys(const Output& a, const Output& b, const SinkTopics& topics) {
+  const std::set<std::string> of_a = forms_of(a, topics);
+  const std::set<std::string> of_b = forms_of(b, topics);
+  const auto is_any = [&](const Output& output, const std::set<std::string>& forms) {
+    return forms.contains(output.target.key_template.form(kAnyTopic));
+  };
+  const bool same_text = a.target.key_template.form(kAnyTopic) == b.target.key_template.form(kAnyTopic);
+  if (same_text && (is_any(a, of_a) || is_any(b, of_b))) return true;
+  return std::ranges::any_of(of_a, [&of_b](const std::string& form) { return of_b.contains(form); });
+}
+
+/// Two outputs may share keys where both leave the members of the other alone.
+void check_outputs_apart(const std::vector<Output>& outputs, const SinkTopics& topics,
                          SettingFaults& faults) {
-  std::map<std::string, const Output*> owners;
-  for (const Output& output : outputs) {
-    const std::string own = "outputs." + output.name + ".target.key";
-    std::string key = config.text(config.has(own) ? own : "target.key");
-    for (const std::string& topic : output.topics) key += '\n' + topic;
-    if (output.target.nest) continue;
-    const auto [owner, added] = owners.emplace(std::move(key), &output);
-    if (added || (owner->second->target.merge && output.target.merge)) continue;
-    faults.add(own, "outputs " + owner->second->name + " and " + output.name + " write the same keys",
-               "give each a target.key of its own, or both target.update: merge");
+  for (auto one = outputs.begin(); one != outputs.end(); ++one) {
+    if (one->target.nest) continue;
+    for (auto other = outputs.begin(); other != one; ++other) {
+      const TargetTraits& traits = traits_of(one->target.type);
+      const bool get_on =
+          one->target.type == other->target.type &&
+          (traits.has_members || traits.is_history || (one->target.merge && other->target.merge));
+      if (other->target.nest || get_on || !share_keys(*one, *other, topics)) continue;
+      faults.add("outputs." + one->name + ".target.key",
+                 "outputs " + other->name + " and " + one->name + " write the same keys",
+                 "give each a target.key of its own, or both target.update: merge");
+    }
   }
 }
 
@@ -298,6 +325,12 @@ void link_nests(const ConnectorConfig& config, std::vector<Output>& outputs, Set
       faults.add("outputs." + parent->name + ".target.update",
                  "documents with rows of others in them are replaced",
                  "leave it out: what lies in a document stays there all the same");
+    }
+    if (parent->target.expiry.seconds > 0 || !parent->target.expiry.column.empty()) {
+      faults.add(
+          "outputs." + parent->name + ".target.expire",
+          "documents with rows of others in them cannot expire: those would go too, and lack in the next",
+          "leave it out, or write the rows of output " + child.name + " under keys of their own");
     }
     const std::vector<std::string>& names = child.target.nest->names();
     add_to_tree(parent->target.inside, names);
@@ -356,7 +389,7 @@ std::vector<Output> read_outputs(const ConnectorConfig& config, const SinkTopics
   outputs.reserve(names.size());
   for (std::string& name : names)
     outputs.push_back(OutputReader(config, std::move(name), faults).read(topics));
-  if (outputs.size() > 1) check_outputs_apart(config, outputs, faults);
+  check_outputs_apart(outputs, topics, faults);
   link_nests(config, outputs, faults);
   for (const Output& output : outputs) {
     if (!output.target.guard || !output.target.nests()) continue;

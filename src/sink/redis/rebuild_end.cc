@@ -56,15 +56,36 @@ Result<std::uint64_t> RebuildEnd::finish(std::span<const ScanTable> tables, std:
   return removed;
 }
 
+/// What was noted since it was read is not written over: it is of settings that this rebuild knows nothing
+/// of.
 Status RebuildEnd::note(OutputNotes after) {
   const std::string key = notes_key(settings_.connector);
-  for (const auto& command : note_commands(key, notes_, after)) {
-    const auto reply = servers_.call_key(key, command);
+  std::vector<std::vector<std::string>> commands = note_commands(key, notes_, after);
+  if (commands.empty()) return {};
+  if (const auto watched = call(key, {"WATCH", key}); !watched) return watched.error();
+  const auto now = servers_.call_key(key, {"HGETALL", key});
+  if (!now) return now.error();
+  commands.insert(commands.begin(), {"MULTI"});
+  commands.push_back({"EXEC"});
+  if (read_notes(*now) != notes_) commands = {{"UNWATCH"}};
+  bool done = false;
+  for (const auto& command : commands) {
+    const auto reply = call(key, command);
     if (!reply) return reply.error();
-    if (reply->is_error()) return reply_error(command.front(), reply->text);
+    done = command.front() == "EXEC" && reply->kind != Reply::Kind::kNull;
+  }
+  if (!done) {
+    return stop_error("the sink has been started with other settings since the rebuild began",
+                      "rebuild again");
   }
   notes_ = std::move(after);
   return {};
+}
+
+Result<Reply> RebuildEnd::call(const std::string& key, const std::vector<std::string>& command) {
+  auto reply = servers_.call_key(key, command);
+  if (reply && reply->is_error()) return reply_error(command.front(), reply->text);
+  return reply;
 }
 
 /// Queries find the earlier keys until the sink has moved the aliases. The answer is empty when it has, else

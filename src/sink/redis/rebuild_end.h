@@ -31,6 +31,7 @@ class RebuildEnd {
 
  private:
   Status note(OutputNotes after);
+  Result<Reply> call(const std::string& key, const std::vector<std::string>& command);
   Result<std::string> wait_for_indexes();
   Result<std::uint64_t> remove(const EarlierKeys& earlier);
   Result<std::uint64_t> remove_at(std::size_t node, const RowKey& keys, const std::string& redis_type);

@@ -99,6 +99,45 @@ TEST(Settings, AnIndexGoesToTheOutputWhoseKeysItCovers) {
   EXPECT_FALSE(read_with("indexes.i.language", "german"));
 }
 
+TEST(Settings, OutputsThatWriteTheSameKeysAreRefused) {
+  using Options = std::vector<std::pair<std::string, std::string>>;
+  const auto refused = [](const char* topics, const Options& of_a, const Options& of_b) {
+    Options all = {{"topics", topics}};
+    for (const auto& [name, value] : of_a) all.emplace_back("outputs.a." + name, value);
+    for (const auto& [name, value] : of_b) all.emplace_back("outputs.b." + name, value);
+    const auto settings = read(all);
+    if (!settings) {
+      EXPECT_NE(settings.error().message.find("write the same keys"), std::string::npos);
+    }
+    return !settings;
+  };
+  const char* both = "s.p.a,s.p.b";
+  const auto to = [](const char* topics, const char* key) {
+    return Options{{"topics", topics}, {"target.key", key}};
+  };
+  EXPECT_TRUE(refused(both, to("s.p.a", "x:{id}"), to("s.p.b", "x:{id}")));
+  EXPECT_TRUE(refused(both, to("s.p.a", "x:{id}"), to("s.p.b", "x:{code}")));
+  EXPECT_FALSE(refused(both, to("s.p.a", "x:{id}"), to("s.p.b", "y:{id}")));
+  EXPECT_TRUE(refused(both, to("s.p.a", "{table}:{id}"), to("s.p.a,s.p.b", "{table}:{id}")));
+  EXPECT_TRUE(refused(both, to("s.p.a", "{table}:{id}"), {{"target.key", "{table}:{id}"}}));
+  EXPECT_FALSE(refused(both, to("s.p.a", "{table}:{id}"), to("s.p.b", "{table}:{id}")));
+  EXPECT_TRUE(refused(both, to("s.p.a", "{table}:{id}"), to("s.p.b", "a:{id}")));
+  EXPECT_TRUE(refused(both, {{"topics", "s.p.a"}}, {{"topics", "s.p.a"}, {"target.type", "hash"}}));
+  Options set = to("s.p.a", "all");
+  set.emplace_back("target.type", "set");
+  Options other = to("s.p.b", "all");
+  other.emplace_back("target.type", "set");
+  EXPECT_FALSE(refused(both, set, other)) << "members of both";
+  other.back().second = "stream";
+  EXPECT_TRUE(refused(both, set, other));
+  Options merge = to("s.p.a", "x:{id}");
+  merge.emplace_back("target.update", "merge");
+  Options with = to("s.p.b", "x:{id}");
+  EXPECT_TRUE(refused(both, merge, with));
+  with.emplace_back("target.update", "merge");
+  EXPECT_FALSE(refused(both, merge, with));
+}
+
 TEST(Settings, FaultsAreRefused) {
   EXPECT_FALSE(read({}));
   EXPECT_FALSE(read({{"topics", "a.b.c"}, {"topics.regex", "x"}}));

@@ -120,10 +120,11 @@ Status Reselector::read(const Group& group, std::span<const UnsentRow* const> ro
   return {};
 }
 
-/// What the server refuses it refuses again: the next try is a minute later. A connection that is gone is the
-/// source's matter.
+/// What the server refuses it refuses again: the next try is a minute later. A connection that is gone, or
+/// was ended with a last word, is the source's matter.
 Status Reselector::refused(const Table& table, const Error& error) {
-  const bool by_server = connection_ && !connection_->refused_with().empty();
+  const bool by_server =
+      connection_ && !connection_->refused_with().empty() && error.next != Next::kReconnect;
   if (!by_server || settings_.reselect_must_succeed) return error;
   const std::string name = full_name(*table.schema);
   const auto [at, first] = refused_until_us_.try_emplace(name);

@@ -267,12 +267,12 @@ std::optional<std::string> Encoder::work_out_delete(Change& change) {
   return append_id(new_key_, change.id, *change.plan, cells);
 }
 
-/// A row that names no parent is in no document, and that is no fault.
+/// A row that names no parent is in no document, and that is no fault. A parent that lies in a document
+/// itself is named by columns of target.nest too.
 bool Encoder::has_no_parent(const TablePlan& plan, std::span<const Cell> cells) const {
-  const auto columns = plan.key->columns();
-  return plan.nest && std::any_of(columns.begin(), columns.end(), [cells](std::uint16_t column) {
-           return cells[column].type == CellType::kNull;
-         });
+  const auto is_null = [cells](std::uint16_t column) { return cells[column].type == CellType::kNull; };
+  return plan.nest && (std::ranges::any_of(plan.key->columns(), is_null) ||
+                       std::ranges::any_of(plan.nest->columns(), is_null));
 }
 
 /// `error`: why there is no new key. The old one is worked out all the same: its document must go.
@@ -288,10 +288,9 @@ std::optional<std::string> Encoder::work_out_old_key(Change& change, std::option
   }
   if (r.before.size() != change.plan->schema->columns.size())
     return "the change was sent with half of its old row";
-  const auto columns_used = change.plan->key->columns();
   const auto was_null = [&r](std::uint16_t c) { return r.before[c].type == CellType::kNull; };
-  if (std::any_of(columns_used.begin(), columns_used.end(), was_null))
-    return error;  // had no key, was parked
+  if (std::ranges::any_of(change.plan->key->columns(), was_null) || has_no_parent(*change.plan, r.before))
+    return error;  // had no key, was parked, or lay in no document
   auto no_old_key = append_id(old_key_, change.old_id, *change.plan, r.before);
   const bool same = old_key_ == new_key_ && change.old_id.key_size == change.id.key_size;
   if (no_old_key || (!error && same)) change.old_id = {};

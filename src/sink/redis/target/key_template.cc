@@ -111,6 +111,34 @@ bool KeyTemplate::has_schema() const {
                      [](const TemplatePart& part) { return part.kind == Kind::kSchema; });
 }
 
+std::string KeyTemplate::form(std::string_view topic) const {
+  const std::size_t dot = topic.rfind('.');
+  const std::string_view table = topic.substr(dot == std::string_view::npos ? 0 : dot + 1);
+  std::string_view schema = topic.substr(0, dot == std::string_view::npos ? 0 : dot);
+  schema.remove_prefix(schema.rfind('.') + 1);  // of npos: nothing
+  if (is_default()) return std::string(table) + ":";
+  std::string out;
+  for (const TemplatePart& part : parts_) {
+    switch (part.kind) {
+      case Kind::kText:
+        out += part.text;
+        break;
+      case Kind::kTopic:
+        out += topic;
+        break;
+      case Kind::kTable:
+        out += table;
+        break;
+      case Kind::kSchema:
+        out += schema;
+        break;
+      default:
+        out += '*';
+    }
+  }
+  return out;
+}
+
 std::string KeyTemplate::literal_prefix() const {
   return !parts_.empty() && parts_.front().kind == Kind::kText ? parts_.front().text : std::string();
 }

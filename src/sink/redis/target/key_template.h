@@ -38,6 +38,9 @@ class KeyTemplate {
   [[nodiscard]] bool has_topic() const;
   [[nodiscard]] bool has_table() const;
   [[nodiscard]] bool has_schema() const;
+  /// Its text with {topic}, {table} and {schema} filled in for a topic, and * for each column: rows of two
+  /// templates with the same form may have the same keys. Of the default only {table} is told.
+  [[nodiscard]] std::string form(std::string_view topic) const;
   /// Text in front of the first part; empty for the default.
   [[nodiscard]] std::string literal_prefix() const;
 

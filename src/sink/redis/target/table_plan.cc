@@ -20,6 +20,18 @@ Status check_names(const Target& target, const FieldList::Field& field) {
                       "give it another name in target.fields");
 }
 
+/// Where rows of others lie the row can have nothing of its own.
+Status check_inside(const Target& target, const FieldList::Field& field, const TableSchema& schema) {
+  for (const NestTree& tree : target.inside) {
+    if (field.path.front() != nest_name(tree.name).box) continue;
+    return reject_error("column " + schema.columns[field.column].name + " of table " + full_name(schema) +
+                            " would be written as " + field.path.front() +
+                            ", where rows of another output lie",
+                        "give it another name in target.fields, or those another in target.nest");
+  }
+  return {};
+}
+
 /// An update that sends no old row may have changed a column outside the table's key.
 void keep_within_key(TablePlan& plan, std::span<const std::uint16_t> columns) {
   const auto& own = plan.schema->key_columns;
@@ -187,7 +199,10 @@ Status PlanCache::make_document(TablePlan& plan) {
     warn("target.fields names a column " + name + " that table " + full_name(*plan.schema) +
          " has not got: it is left out");
   }
-  for (const FieldList::Field& field : *fields) MILLRACE_TRY(check_names(target_, field));
+  for (const FieldList::Field& field : *fields) {
+    MILLRACE_TRY(check_names(target_, field));
+    MILLRACE_TRY(check_inside(target_, field, *plan.schema));
+  }
   plan.document.emplace(plan.schema, target_.json, target_.fields, *fields);
   std::vector<std::string> names;
   for (const DocumentField& field : plan.document->fields()) {
