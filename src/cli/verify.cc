@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <set>
 #include <string>
@@ -101,19 +102,45 @@ class Verification {
     if (!target) return named(report.sink, std::move(target).error());
     auto filter = make_topic_filter(*sink.spec, sink.config);
     if (!filter) return named(report.sink, std::move(filter).error());
-    std::vector<ScanTable> own;
-    for (const ScanTable& table : tables_) {
-      if ((*filter)(table.topic)) own.push_back(table);
-    }
     TaskContext context = context_of(report.sink);
-    if (Status opened = (*target)->open(context, own); !opened)
+    if (Status known = add_neighbours(sink, **target); !known)
+      return named(report.sink, std::move(known).error());
+    if (Status opened = (*target)->open(context, tables_for(*filter)); !opened)
       return named(report.sink, std::move(opened).error());
     for (OpenSource& source : sources_) MILLRACE_TRY(verify_tables(source, **target, *filter, report));
     if (!options_.at_once || !options_.tables.empty() || !in_step(report)) return {};
-    auto removed = (*target)->finish(tables_, report.left);
+    auto removed = (*target)->finish(tables_in_step(report), report.left);
     if (!removed) return named(report.sink, std::move(removed).error());
     report.removed = *removed;
     return {};
+  }
+
+  [[nodiscard]] std::vector<ScanTable> tables_for(const TopicFilter& filter) const {
+    std::vector<ScanTable> out;
+    std::ranges::copy_if(tables_, std::back_inserter(out),
+                         [&filter](const ScanTable& table) { return filter(table.topic); });
+    return out;
+  }
+
+  /// Every other sink of its kind in the file.
+  Status add_neighbours(const ConfiguredConnector& sink, TargetVerifier& target) const {
+    for (const ConfiguredConnector& other : pipeline_.connectors) {
+      if (&other == &sink || other.spec != sink.spec) continue;
+      auto filter = make_topic_filter(*other.spec, other.config);
+      if (!filter) return std::move(filter).error();
+      MILLRACE_TRY(target.add_neighbour(other.config, tables_for(*filter)));
+    }
+    return {};
+  }
+
+  /// All; those that were not compared with why.
+  [[nodiscard]] std::vector<ScanTable> tables_in_step(const SinkReport& report) const {
+    std::vector<ScanTable> out = tables_;
+    for (ScanTable& table : out) {
+      const auto found = std::ranges::find(report.tables, table.name, &TableReport::table);
+      if (found != report.tables.end() && !found->skipped.empty()) table.unfit = found->skipped;
+    }
+    return out;
   }
 
   Status verify_tables(OpenSource& source, TargetVerifier& target, const TopicFilter& filter,

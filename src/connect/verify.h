@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "connect/config.h"
 #include "connect/task_context.h"
 #include "event/batch.h"
 #include "event/batch_builder.h"
@@ -99,6 +100,11 @@ class TargetVerifier {
   TargetVerifier& operator=(const TargetVerifier&) = delete;
   virtual ~TargetVerifier() = default;
 
+  /// Another connector of the file and of this kind, and the tables that go to it: entries that it may own
+  /// are nobody else's to remove. Before `open`.
+  virtual Status add_neighbour(const ConnectorConfig& /*other*/, std::span<const ScanTable> /*tables*/) {
+    return {};
+  }
   /// `tables`: all that may be in the target, of all sources, so that entries of one are not taken for
   /// another's.
   [[nodiscard]] virtual Status open(TaskContext& context, std::span<const ScanTable> tables) = 0;
@@ -121,8 +127,9 @@ class TargetVerifier {
   /// Removes the entries, each unless it is no longer as its `found` says.
   [[nodiscard]] virtual Result<std::vector<Repaired>> remove(std::span<const ExtraEntry> entries) = 0;
   /// All tables have been brought in step: removes what earlier settings of the sink have left, of `tables`
-  /// (all that the sources capture), and lets the running sink know. How many entries; what could not be
-  /// removed is added to `left`, a sentence each.
+  /// (all that the sources capture; those with `unfit` were not brought in step, and what is of them stays),
+  /// and lets the running sink know. How many entries; what could not be removed is added to `left`, a
+  /// sentence each.
   [[nodiscard]] virtual Result<std::uint64_t> finish(std::span<const ScanTable> tables,
                                                      std::vector<std::string>& left) = 0;
 };

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import redis
+from conftest import MakeMillrace
 from test_indexes import count, target
 from test_redis_targets import output
 from test_stream import start
@@ -17,7 +18,9 @@ from test_verify import documents, settled, verify
 
 from harness.millrace import Millrace
 from harness.paths import remove_tree
+from harness.pipeline import redis_settings
 from harness.postgres import Database
+from harness.redis_stack import RedisServer
 from harness.waiting import wait_until
 
 Shop = Callable[..., Millrace]
@@ -259,3 +262,48 @@ def test_another_log_is_no_reason_to_forget(shop: Shop, database: Database, clie
     wait_until(lambda: warned(millrace, "target.fields"), "the warning", 15, context=millrace.tail)
     rebuild(millrace)
     assert client.json().get("s:id:1") == {"id": 1, "name": "v1"}
+
+
+def test_a_table_that_is_not_compared_keeps_its_earlier_keys(shop: Shop, database: Database,
+                                                             client: redis.Redis) -> None:
+    """It has no key, so its rows are not written under their new keys, and lie nowhere else."""
+    database.script("""create table s (id int primary key, v text); create table e (id int, v text);
+      alter table e replica identity full;
+      insert into s values (1, 'a'); insert into e select i, 'v' from generate_series(1, 20) i;""")
+    millrace = start(shop("public.s,public.e", postgres={"snapshot.mode": "initial"},
+                          redis={"topics": "t.public.s,t.public.e", "target.key": "a:{table}:{id}"}))
+    wait_until(lambda: documents(client, "a:e:*") == 20, "all is there", 30, context=millrace.tail)
+    settled(millrace)
+    restart(millrace, **{"target.key": "b:{table}:{id}"})
+    done = millrace.command("rebuild", "{file}", timeout_s=60)
+    assert documents(client, "a:e:*") == 20
+    assert "table public.e" in done.stdout and "stay" in done.stdout
+    assert warned(millrace, "a:{table}:{id}")
+
+
+def test_keys_of_another_sink_stay(make: MakeMillrace, database: Database, client: redis.Redis,
+                                   redis_server: RedisServer) -> None:
+    """A table has gone over from one sink to another, under the same keys; and one's keys lie among the other's."""
+    database.script("""create table f (id int primary key, v text); create table g (id int primary key, v text);
+      create table c (code text primary key);
+      insert into f select i, 'f' from generate_series(1, 20) i;
+      insert into g select i, 'g' from generate_series(1, 20) i; insert into c values ('a');""")
+    key = {"target.key": "{table}:{id}"}
+    millrace = start(make({"source": database.settings("public.f,public.g,public.c") | {"snapshot.mode": "initial"},
+                           "cache": redis_settings(redis_server.uri, topics="t.public.f,t.public.g") | key}))
+    wait_until(lambda: documents(client, "g:*") == 20 and documents(client, "f:*") == 20, "all is there", 30,
+               context=millrace.tail)
+    settled(millrace)
+    millrace.terminate()
+    millrace.connectors["cache"]["topics"] = "t.public.f"
+    millrace.connectors["other"] = redis_settings(redis_server.uri, topics="t.public.g") | key
+    millrace.connectors["codes"] = redis_settings(redis_server.uri, topics="t.public.c") | {"target.key": "g:{code}"}
+    start(millrace)
+    for name in ("cache", "other", "codes"):
+        millrace.wait_settled(name)
+    assert millrace.command("rebuild", "{file}", "cache", timeout_s=60).returncode == 0
+    assert documents(client, "g:*") == 21
+    verify(millrace, "--repair", "extra", code=0)
+    assert (documents(client, "g:*"), documents(client, "f:*")) == (21, 20)
+    client.json().set("f:77", "$", {"id": 77})
+    assert verify(millrace, "cache", "--repair", "extra", code=0)["public.f"]["repaired"] == 1

@@ -40,6 +40,9 @@ Result<EarlierKeys> earlier_keys(std::string_view form, std::span<const ScanTabl
   for (const ScanTable& table : tables) {
     if (!is_named(topics, *patterns, table.topic) || table.schema == nullptr) continue;
     std::erase(missing, table.topic);
+    if (!table.unfit.empty())
+      return left("rows of table " + table.name +
+                  " may be nowhere else, as they could not be compared: " + table.unfit);
     auto key = RowKey::make(*key_template, table.topic, *table.schema);
     if (!key) return left(key.error().message);
     out.keys.push_back(std::move(*key));

@@ -12,7 +12,8 @@
 namespace millrace::redis {
 
 /// Which keys the rows of each table may have in each output. Of rows in documents of others: the documents'
-/// keys, which are then shared only with rows in the same object of these. One thread; the lanes outlive it.
+/// keys, which are then shared only with rows in the same object of these. Rows of one topic that have the
+/// same keys in two lanes come and go together: there neither is another. One thread; the lanes outlive it.
 class OwnedKeys {
  public:
   /// All keys of the table in the lane, by its form as it is now.
@@ -33,6 +34,7 @@ class OwnedKeys {
     RowKey key;
   };
   static bool lie_alike(const Lane& a, const Lane& b);
+  [[nodiscard]] bool is_another(const Owner& owner, const Lane& lane, std::string_view topic) const;
   std::vector<Owner> owners_;
 };
 

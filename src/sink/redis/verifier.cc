@@ -34,6 +34,7 @@ class RedisVerifier final : public TargetVerifier {
     }
   }
 
+  Status add_neighbour(const ConnectorConfig& other, std::span<const ScanTable> tables) override;
   Status open(TaskContext& context, std::span<const ScanTable> tables) override;
   std::vector<std::string> limits(std::string_view topic, bool& any) override;
   Status begin(const ScanTable& table) override;
@@ -55,6 +56,7 @@ class RedisVerifier final : public TargetVerifier {
 
   Settings settings_;
   std::vector<std::unique_ptr<Lane>> lanes_;
+  std::vector<std::unique_ptr<Lane>> neighbours_;  ///< of other sinks with the same server
   std::unique_ptr<Servers> servers_;
   OwnedKeys owned_;
   std::map<std::string, TableSchemaPtr, std::less<>> schemas_;  ///< by topic
@@ -64,6 +66,17 @@ class RedisVerifier final : public TargetVerifier {
   std::optional<RebuildEnd> end_;
   std::string topic_;
 };
+
+Status RedisVerifier::add_neighbour(const ConnectorConfig& other, std::span<const ScanTable> tables) {
+  const auto settings = read_settings(other);
+  if (!settings) return settings.error();
+  if (!same_server(settings->client, settings_.client)) return {};
+  for (const Output& output : settings->outputs) {
+    Lane& lane = *neighbours_.emplace_back(std::make_unique<Lane>(output));
+    for (const ScanTable& table : tables) owned_.add(lane, table);
+  }
+  return {};
+}
 
 Status RedisVerifier::open(TaskContext& context, std::span<const ScanTable> tables) {
   auto servers = Servers::connect(settings_.client, context.clock, context.stop);

@@ -137,6 +137,19 @@ Status check_replicas(const Reply& reply, std::int64_t wanted) {
                      "see INFO replication; redis.wait.replicas says how many");
 }
 
+bool same_server(const ClientOptions& a, const ClientOptions& b) {
+  const auto place = [](Uri uri) {
+    if (uri.host == "localhost") uri.host = "127.0.0.1";
+    return uri.text();
+  };
+  if (a.cluster.empty() != b.cluster.empty() || a.sentinel.master != b.sentinel.master) return false;
+  if (!a.sentinel.master.empty()) return a.uri.database == b.uri.database;
+  if (a.cluster.empty()) return place(a.uri) == place(b.uri);
+  return std::ranges::any_of(a.cluster, [&](const Uri& one) {
+    return std::ranges::any_of(b.cluster, [&](const Uri& other) { return place(one) == place(other); });
+  });
+}
+
 Client::Client(const ClientOptions& options, Clock& clock, std::stop_token stop)
     : clock_(clock),
       stop_(std::move(stop)),

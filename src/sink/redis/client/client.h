@@ -36,6 +36,9 @@ struct ClientOptions {
   std::int64_t reply_timeout_ms = 10'000;  ///< no byte either way for so long while replies are missing: gone
 };
 
+/// Whether both lead to the same data, as far as the names tell.
+[[nodiscard]] bool same_server(const ClientOptions& a, const ClientOptions& b);
+
 class Stream;
 
 /// One connection to Redis. Knows bytes, commands and replies, no rules. Never blocks but in `connect`,
