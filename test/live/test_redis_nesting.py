@@ -278,3 +278,98 @@ def test_a_column_of_the_name_of_nested_rows(shop: Shop, database: Database, cli
     assert millrace.command("dead-letters", "cache", "replay", "--all", "--url", millrace.url).returncode == 0
     wanted = {"id": 1, "count": 5, "lines": {"7": {"no": 7, "o_id": 1, "v": "x"}}}
     wait_equal(millrace, lambda: client.json().get("order:1"), wanted)
+def test_a_middle_level_truncated_leaves_its_children_waiting(shop: Shop, database: Database,
+                                                              client: redis.Redis) -> None:
+    """The rows in the rows of a truncated table are none of it: they wait for their parents to come again."""
+    for turn, (outputs, levels) in enumerate(((OUTPUTS, ("", "")), (ARRAYS, ("no", "part")))):
+        client.flushall()
+        database.script(f"drop table if exists o, l, a; {TABLES}")
+        names = {"slot.name": f"n_{turn}", "publication.name": f"n_{turn}"}
+        millrace = start(shop("public.o,public.l,public.a", redis=outputs, postgres=names))
+        database.script("""insert into o values (1, 'one'); insert into l values (7, 1, 'x', 'y'), (-8, 1, 'x', 'y');
+          insert into a values (7, 1, 1, 'p'), (-8, 1, -2, 'q'), (-8, 1, -10, 'r'), (9, 1, 1, 'waits');""")
+        wait_same(millrace, database, client, levels)
+        database.script("truncate l;")
+        wait_same(millrace, database, client, levels)
+        assert client.hlen("millrace:nest:cache:order:1") == 4
+        database.script("insert into l values (7, 1, 'again', 'y'), (-8, 1, 'again', 'y');")
+        wait_same(millrace, database, client, levels)
+        assert client.hlen("millrace:nest:cache:order:1") == 1
+        millrace.terminate()
+
+
+@pytest.mark.parametrize("nest", ["lines", "lines[no]"])
+def test_many_children_of_one_parent(nest: str, shop: Shop, database: Database, client: redis.Redis) -> None:
+    """10,000 rows come and go with their parent, and Redis answers others all the time: no script takes a second."""
+    database.script("""create table o (id int primary key, v int);
+      create table l (no int primary key, o_id int, v text); alter table l replica identity full;""")
+    millrace = start(shop("public.o,public.l", redis={"topics": "t.public.o,t.public.l"}
+                          | output("order", topics="t.public.o", target__key="order:{id}")
+                          | output("line", topics="t.public.l", target__key="order:{o_id}", target__nest=nest)))
+    many, waiting = 10_000, "millrace:nest:cache:order:1"
+
+    def in_document() -> int:
+        document: Any = client.json().get("order:1") or {}
+        return len(document.get("lines", ()))
+
+    client.config_set("slowlog-log-slower-than", 1_000_000)
+    database.script(f"insert into l select i, 1, 'v' from generate_series(1, {many}) i;")
+    wait_equal(millrace, lambda: client.hlen(waiting), many)
+    for sql, there in (("insert into o values (1);", many), ("update o set v = 1;", many), ("delete from o;", 0),
+                       ("insert into o values (1, 2);", many), ("truncate o;", 0),
+                       ("insert into o values (1, 3);", many)):
+        database.script(sql)
+        wait_equal(millrace, lambda: (in_document(), client.hlen(waiting)), (there, many - there))
+    document: Any = client.json().get("order:1")
+    lines = document["lines"]
+    numbers = [line["no"] for line in (lines if isinstance(lines, list) else lines.values())]
+    assert sorted(numbers) == list(range(1, many + 1)) and (nest == "lines" or numbers == sorted(numbers))
+    database.script("truncate l;")
+    wait_equal(millrace, lambda: (in_document(), client.hlen(waiting)), (0, 0))
+    assert not client.slowlog_get(10), client.slowlog_get(10)
+    assert millrace.status()["cache"]["dead_letters"] == 0
+
+
+@pytest.mark.parametrize("nest", ["lines", "lines[no]"])
+def test_a_row_that_fits_in_no_document_does_not_wait(nest: str, shop: Shop, database: Database,
+                                                      client: redis.Redis) -> None:
+    """JSON that Redis refuses is parked when it comes, and does not keep its parent out later; what nests as deep as
+    it may where it lies, and not inside its parent's text, is parked too, whichever of the two comes first."""
+    database.script("""create table o (id int primary key);
+      create table l (no int primary key, o_id int, j jsonb); alter table l replica identity full;""")
+    millrace = start(shop("public.o,public.l", redis={"topics": "t.public.o,t.public.l"}
+                          | output("order", topics="t.public.o", target__key="order:{id}")
+                          | output("line", topics="t.public.l", target__key="order:{o_id}", target__nest=nest)))
+    deep, fits = "[" * 126 + "]" * 126, "[" * 120 + "]" * 120
+    rows = f"(1, {{0}}, '{deep}'), (2, {{0}}, '1e999'), (3, {{0}}, '{fits}'), (4, {{0}}, '{{{{\"a\": 1}}}}')"
+
+    def numbers(order: int) -> list[int]:
+        document: Any = client.json().get(f"order:{order}") or {}
+        lines = document.get("lines", {})
+        return [line["no"] for line in (lines.values() if isinstance(lines, dict) else lines)]
+
+    database.script(f"insert into l values {rows.format(1)}; insert into o values (1);")
+    wait_equal(millrace, lambda: numbers(1), [3, 4])
+    database.script("delete from l; insert into o values (2);")
+    wait_equal(millrace, lambda: client.exists("order:2"), 1)
+    database.script(f"insert into l values {rows.format(2)};")
+    wait_equal(millrace, lambda: numbers(2), [3, 4])
+    wait_equal(millrace, lambda: millrace.status()["cache"]["dead_letters"], 4)
+    database.script("delete from o where id = 2; insert into o values (2);")
+    wait_equal(millrace, lambda: numbers(2), [3, 4])
+    assert not list(client.scan_iter("millrace:nest:*"))
+
+
+def test_a_document_of_somebody_else_takes_in_what_waits(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """Rows wait, and their parent's key is written by hand with rows in it: with the parent's row they are together."""
+    database.script(TABLES)
+    millrace = start(shop("public.o,public.l,public.a", redis=ARRAYS))
+    database.script("""insert into l values (-3, 1, 'c', null), (20, 1, 'd', null), (7, 1, 'e', null);
+      insert into a values (20, 1, 1, 'p'), (7, 1, 2, 'q');""")
+    wait_equal(millrace, lambda: client.hlen("millrace:nest:cache:order:1"), 5)
+    client.json().set("order:1", "$", {"lines": [{"no": 5, "v": "f"}, {"no": 7, "parts": [{"part": 1}]}]})
+    database.script("insert into o values (1, 'one');")
+    wait_equal(millrace, lambda: client.json().get("order:1"), {"id": 1, "v": "one", "lines": [
+        {"no": -3, "v": "c", "big": None}, {"no": 5, "v": "f"},
+        {"no": 7, "v": "e", "big": None, "parts": [{"part": 1}, {"part": 2, "v": "q"}]},
+        {"no": 20, "v": "d", "big": None, "parts": [{"part": 1, "v": "p"}]}]})

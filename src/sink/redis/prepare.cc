@@ -29,12 +29,12 @@ Status require_commands(Servers& servers, std::span<const std::unique_ptr<Lane>>
                          stop_error("the Redis server has no JSON module (ReJSON)",
                                     "use Redis Stack or Redis 8, or target.type: hash")));
   }
-  if (any([](const Target& target) { return target.merge || target.nest; })) {
+  if (any([](const Target& target) { return target.merge; })) {
     for (const char* command : {"JSON.MERGE", "JSON.MSET"}) {
       MILLRACE_TRY(
           require(servers, command,
                   stop_error("the JSON module of the Redis server does not know " + std::string(command),
-                             "use RedisJSON 2.6 or later, or neither target.update: merge nor target.nest")));
+                             "use RedisJSON 2.6 or later, or target.update: replace")));
     }
   }
   if (!any([](const Target& target) { return !target.field_expiries.empty(); })) return {};

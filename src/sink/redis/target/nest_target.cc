@@ -2,6 +2,7 @@
 #include <utility>
 #include <vector>
 
+#include "format/json_writer.h"
 #include "sink/redis/client/resp.h"
 #include "sink/redis/target/document.h"
 #include "sink/redis/target/nest_script.h"
@@ -26,18 +27,20 @@ class NestWriter final : public TargetWriter {
   explicit NestWriter(const Target& target) : target_(target), inside_(nest_tree_json(target.inside)) {
     if (!target.nest) return;
     std::string field = "^%$";
-    objects_ = "$";
+    way_ = "[";
     const std::vector<std::string>& names = target.nest->names();
     for (std::size_t i = 0; i < names.size(); ++i) {
       const bool last = i + 1 == names.size();
-      const std::string box = path_end(nest_name(names[i]).box);
-      objects_ += box + (last ? "" : ".*");
-      field += last ? "%z" + lua_escaped(nest_part(names[i])) + "%z" : lua_escaped(box) + "%[.*%]";
+      if (i > 0) way_ += ',';
+      append_json_name(way_, nest_part(names[i]));
+      field += last ? "%z" + lua_escaped(nest_part(names[i])) + "%z"
+                    : lua_escaped(path_end(nest_name(names[i]).box)) + "%[.*%]";
     }
+    way_ += ']';
     waiting_fields_ = std::move(field);
   }
 
-  [[nodiscard]] std::vector<std::string_view> scripts() const override { return {kNest, kNestClear}; }
+  [[nodiscard]] std::vector<std::string_view> scripts() const override { return {kNest}; }
 
   Status put(std::string& out, const Item& item, std::uint32_t& commands) override {
     ++commands;
@@ -53,33 +56,28 @@ class NestWriter final : public TargetWriter {
 
   void remove(std::string& out, const Item& item) override { append_call(out, item, "remove", {}, {}); }
 
+  /// Each document by itself: what lies in the rows waits for the next of their kind.
   [[nodiscard]] std::vector<std::vector<std::string>> clear(
       const std::vector<std::string>& keys) const override {
     std::vector<std::vector<std::string>> commands;
-    if (objects_.empty()) {  // each document by itself: what lies in it waits for the next of its kind
-      for (const std::string& key : keys) {
-        commands.push_back(
-            {"EVALSHA", script(0), "2", key, target_.waiting_key(key), "remove", "", "", "", "", inside_});
-      }
-      return commands;
-    }
-    std::vector<std::string>& command = commands.emplace_back();
-    command = {"EVALSHA", script(1), std::to_string(2 * keys.size())};
     for (const std::string& key : keys) {
-      command.push_back(key);
-      command.push_back(target_.waiting_key(key));
+      std::vector<std::string>& command = commands.emplace_back();
+      command = {"EVALSHA", script(0), "2", key, target_.waiting_key(key)};
+      for (const char* word :
+           {is_nested() ? "clear" : "remove", way_.c_str(), waiting_fields_.c_str(), "", "", inside_.c_str()})
+        command.emplace_back(word);
     }
-    command.push_back(objects_);
-    command.push_back(waiting_fields_);
     return commands;
   }
 
   /// Rows may wait where there is no document.
   [[nodiscard]] std::string_view waiting_prefix() const override {
-    return objects_.empty() ? std::string_view() : target_.waiting_prefix;
+    return is_nested() ? std::string_view(target_.waiting_prefix) : std::string_view();
   }
 
  private:
+  [[nodiscard]] bool is_nested() const { return !way_.empty(); }
+
   void append_call(std::string& out, const Item& item, std::string_view what, std::string_view document,
                    const std::vector<std::string_view>& kept) {
     const NestPlace place = nest_place(item.member);
@@ -97,7 +95,7 @@ class NestWriter final : public TargetWriter {
 
   Target target_;
   std::string inside_;
-  std::string objects_;         // of rows that nest: `$["lines"].*["allocations"]`
+  std::string way_;             // of rows that nest: the nest_parts of their path, as JSON
   std::string waiting_fields_;  // Lua pattern of their fields in the hashes of those that wait
 };
 
