@@ -140,7 +140,7 @@ void ExtraFinder::take(std::string_view key, std::string_view member, std::vecto
   if (name) take(EntryPlace{std::string(key), std::string(member)}, std::move(*name), out);
 }
 
-void ExtraFinder::take(EntryPlace place, RowName name, std::vector<ExtraEntry>& out) {
+void ExtraFinder::take(const EntryPlace& place, RowName name, std::vector<ExtraEntry>& out) {
   const Lane& lane = *lanes_[lane_];
   ExtraEntry entry{.output = lane.name(), .place = place.shown(lane.target()), .handle = place.handle()};
   entry.name = std::move(name);

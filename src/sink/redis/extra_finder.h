@@ -54,7 +54,7 @@ class ExtraFinder {
   [[nodiscard]] std::vector<std::string> members_command(const Shared& shared) const;
   Status take_members(Shared shared, const Reply& reply, std::vector<ExtraEntry>& out);
   void take(std::string_view key, std::string_view member, std::vector<ExtraEntry>& out);
-  void take(EntryPlace place, RowName name, std::vector<ExtraEntry>& out);
+  void take(const EntryPlace& place, RowName name, std::vector<ExtraEntry>& out);
   [[nodiscard]] bool is_new(std::string_view key, std::string_view member) const;
 
   Servers& servers_;

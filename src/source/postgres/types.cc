@@ -1,7 +1,8 @@
 #include "source/postgres/types.h"
 
 #include <algorithm>
-#include <charconv>
+
+#include "base/text.h"
 
 namespace millrace::postgres {
 namespace {
@@ -365,9 +366,9 @@ std::string date_of_era(std::string_view text) {
   const bool negative = text.starts_with('-');
   if (negative || text.starts_with('+')) text.remove_prefix(1);
   const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
-  std::int64_t year = 0;
-  const auto read = std::from_chars(text.data(), text.data() + digits, year);
-  if (digits == 0 || read.ec != std::errc()) return std::string(text);  // infinity, or none
+  const auto found = parse_int64(text.substr(0, digits));
+  if (!found) return std::string(text);  // infinity, or none
+  const std::int64_t year = *found;
   if (!negative && year > 0) return std::string(text);
   std::string out = std::to_string(year + 1);
   out.insert(0, 4 - std::min<std::size_t>(out.size(), 4), '0');
