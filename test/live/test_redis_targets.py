@@ -245,6 +245,24 @@ def test_keys_of_another_type_are_left_alone(shop: Shop, database: Database, cli
         millrace.terminate()
 
 
+def test_a_truncate_leaves_the_rows_of_other_outputs(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """Whose keys lie among those of the table: more of their text is fixed. Also behind a restart, when no row of them
+    has been seen."""
+    database.script("create table f (code text primary key); create table g (id int primary key);")
+    millrace = start(shop("public.f,public.g", redis={"topics": "t.public.f,t.public.g"}
+                          | output("f", topics="t.public.f", target__key="flight:{code}")
+                          | output("g", topics="t.public.g", target__key="flight:leg:{id}")))
+    database.script("insert into f values ('a'), ('leg'); insert into g values (1), (2);")
+    wait_until(lambda: len(client.keys("flight:*")) == 4, "all is there", 15, context=millrace.tail)
+    millrace.terminate()
+    start(millrace)
+    database.script("truncate f;")
+    wait_until(lambda: not client.exists("flight:a", "flight:leg"), "they are gone", 15, context=millrace.tail)
+    assert sorted(client.keys("flight:*")) == ["flight:leg:1", "flight:leg:2"]
+    database.script("insert into f values ('b'); truncate g;")
+    wait_until(lambda: client.keys("flight:*") == ["flight:b"], "the others", 15, context=millrace.tail)
+
+
 def test_settings_that_mean_nothing_are_refused(shop: Shop, database: Database) -> None:
     for settings, words in (({"target.type": "set"}, ["needs a key"]),
                             ({"target.type": "sorted_set", "target.key": "a"}, ["target.score", "needs the column"]),

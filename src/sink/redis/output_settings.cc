@@ -85,11 +85,6 @@ constexpr std::array<std::string_view, 12> kFormOptions = {
 
 constexpr std::string_view kAnyTopic = "*.*.*";
 
-SinkTopics topics_of(const Output& output, const SinkTopics& topics) {
-  if (output.topics.empty() && output.topic_patterns.empty()) return topics;
-  return {output.topics, !output.topic_patterns.empty()};
-}
-
 void OutputReader::read_key(const SinkTopics& topics) {
   Target& target = output_.target;
   const TargetTraits& traits = traits_of(target.type);
@@ -346,6 +341,11 @@ void link_nests(const ConnectorConfig& config, std::vector<Output>& outputs, Set
 }
 
 }  // namespace
+
+SinkTopics topics_of(const Output& output, const SinkTopics& topics) {
+  if (output.topics.empty() && output.topic_patterns.empty()) return topics;
+  return {output.topics, !output.topic_patterns.empty()};
+}
 
 std::string common_prefix(const Output& output, const SinkTopics& topics) {
   const KeyTemplate& key_template = output.target.key_template;

@@ -26,6 +26,9 @@ struct SinkTopics {
   bool by_pattern = false;
 };
 
+/// The topics whose rows go to an output of the sink.
+[[nodiscard]] SinkTopics topics_of(const Output& output, const SinkTopics& topics);
+
 /// The outputs that `outputs.<output>.*` name, what they leave out taken from the options without that
 /// prefix; without any, one by these. What is wrong is added to `faults`. At least one.
 [[nodiscard]] std::vector<Output> read_outputs(const ConnectorConfig& config, const SinkTopics& topics,

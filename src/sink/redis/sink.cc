@@ -297,7 +297,9 @@ Status RedisSink::truncate(const ReadBatch& rows, std::uint32_t row) {
   MILLRACE_TRY(flush(position_at(rows, row)));
   MILLRACE_TRY(delivery_->flow().drain());
   rejected_ = std::move(rejected);
-  const Truncation with{*servers_, *store_, *delivery_, *context_};
+  const KeyForms forms(settings_.outputs, settings_.topics);
+  const std::string_view topic = rows.batch->topics()[rows.batch->records()[row].topic];
+  const Truncation with{*servers_, *store_, *delivery_, *context_, forms, topic};
   for (const auto& [lane, key] : keys) MILLRACE_TRY(remove_keys(with, *lane, key));
   return {};
 }

@@ -22,8 +22,7 @@ void send_clear(const Truncation& with, const TargetWriter& target, const std::v
   }
 }
 
-Status remove_at(const Truncation& with, std::size_t node, const TargetWriter& target,
-                 const KeySearch& wanted) {
+Status remove_at(const Truncation& with, std::size_t node, Lane& lane, const KeySearch& wanted) {
   const std::string pattern = wanted.pattern();
   std::string cursor = "0";
   do {
@@ -38,18 +37,20 @@ Status remove_at(const Truncation& with, std::size_t node, const TargetWriter& t
     std::vector<std::string> own;
     for (const Reply& key : found->elements[1].elements) {
       const std::string_view name = wanted.name_of(key.text);
-      if (!with.store.is_own(key.text) && wanted.keys.matches(name)) own.emplace_back(name);
+      if (!with.store.is_own(key.text) && wanted.keys.matches(name) &&
+          !with.forms.is_of_another(lane.name(), with.topic, name))
+        own.emplace_back(name);
     }
     if (own.empty()) continue;
-    send_clear(with, target, own);
+    send_clear(with, lane.writer().target(), own);
     MILLRACE_TRY(with.delivery.flow().drain());
   } while (cursor != "0");
   return {};
 }
 
-Status remove_all(const Truncation& with, const TargetWriter& target, const KeySearch& wanted) {
+Status remove_all(const Truncation& with, Lane& lane, const KeySearch& wanted) {
   MILLRACE_TRY(with.servers.check_settled());
-  for (std::size_t i = 0; i < with.servers.size(); ++i) MILLRACE_TRY(remove_at(with, i, target, wanted));
+  for (std::size_t i = 0; i < with.servers.size(); ++i) MILLRACE_TRY(remove_at(with, i, lane, wanted));
   return with.servers.check_settled();
 }
 
@@ -57,9 +58,9 @@ Status remove_all(const Truncation& with, const TargetWriter& target, const KeyS
 
 Status remove_keys(const Truncation& with, Lane& lane, const RowKey& keys) {
   const TargetWriter& target = lane.writer().target();
-  MILLRACE_TRY(remove_all(with, target, {keys, {}, traits_of(lane.target().type).redis_type}));
+  MILLRACE_TRY(remove_all(with, lane, {keys, {}, traits_of(lane.target().type).redis_type}));
   if (target.waiting_prefix().empty()) return {};
-  return remove_all(with, target, {keys, target.waiting_prefix(), "hash", with.servers.is_cluster()});
+  return remove_all(with, lane, {keys, target.waiting_prefix(), "hash", with.servers.is_cluster()});
 }
 
 }  // namespace millrace::redis
