@@ -42,6 +42,7 @@ class Verification {
 
   Status run() {
     MILLRACE_TRY(open_sources());
+    MILLRACE_TRY(check_tables());
     for (const ConfiguredConnector& sink : pipeline_.connectors) {
       if (sink.spec->is_source() || !is_chosen(options_.sinks, sink.config.connector())) continue;
       SinkReport& report = reports_.emplace_back();
@@ -161,8 +162,29 @@ class Verification {
       const std::string what = report.sink + ": " + table.name;
       auto done = verifier.table(table, [&](std::uint64_t rows) { tell(what, rows, table.estimated_rows); });
       console_.clear_line();
-      if (!done) return named(what, std::move(done).error());
-      report.tables.push_back(std::move(*done));
+      if (!done && done.error().next != Next::kStop && done.error().next != Next::kReject)
+        return named(what, std::move(done).error());
+      report.tables.push_back(done ? std::move(*done) : failed(table, done.error()));
+    }
+    return {};
+  }
+
+  /// One table that may not be read is no reason to leave the others out.
+  static TableReport failed(const ScanTable& table, const Error& error) {
+    TableReport out;
+    out.topic = table.topic;
+    out.table = table.name;
+    out.error = error.message + (error.hint.empty() ? "" : "; " + error.hint);
+    return out;
+  }
+
+  /// Of --table.
+  [[nodiscard]] Status check_tables() const {
+    for (const std::string& name : options_.tables) {
+      if (std::ranges::find(tables_, name, &ScanTable::name) != tables_.end()) continue;
+      std::string known;
+      for (const ScanTable& table : tables_) known += (known.empty() ? "" : ", ") + table.name;
+      return stop_error("--table: no source captures a table " + name, "there are " + known);
     }
     return {};
   }
@@ -237,6 +259,7 @@ ExitCode verify_command(const VerifyCommandOptions& options, Specs specs, Consol
         "nothing was compared: no table of a source goes to a sink of this file, or none can be compared");
     return ExitCode::kCheckFailed;
   }
+  if (!compared_all(reports)) return ExitCode::kCheckFailed;
   return in_step(reports) ? ExitCode::kOk : ExitCode::kFailed;
 }
 

@@ -30,6 +30,7 @@ std::string_view kind_name(const Difference& one) {
 std::string table_line(const std::string& sink, const TableReport& table) {
   const std::string head = sink + "  " + table.table + ": ";
   if (!table.skipped.empty()) return head + "not compared: " + table.skipped + "\n";
+  if (!table.error.empty()) return head + "could not be compared: " + table.error + "\n";
   std::string out = fmt::format("{}{} rows, {}", head, table.rows, table.in_step() ? "in step" : "");
   if (!table.in_step()) {
     out += fmt::format("{} missing, {} different, {} extra", table.missing, table.different, table.extra);
@@ -72,6 +73,7 @@ void add_table(JsonBuilder& json, const TableReport& table) {
   json.key("topic").text(table.topic);
   json.key("table").text(table.table);
   json.key("skipped").text(table.skipped);
+  json.key("error").text(table.error);
   json.key("in_step").boolean(table.in_step());
   json.key("rows").unsigned_integer(table.rows);
   json.key("looked_again").unsigned_integer(table.looked_again);
@@ -99,6 +101,12 @@ bool in_step(const SinkReport& sink) {
 
 bool in_step(const std::vector<SinkReport>& reports) {
   return std::ranges::all_of(reports, [](const SinkReport& sink) { return in_step(sink); });
+}
+
+bool compared_all(const std::vector<SinkReport>& reports) {
+  return std::ranges::all_of(reports, [](const SinkReport& sink) {
+    return std::ranges::all_of(sink.tables, [](const TableReport& one) { return one.error.empty(); });
+  });
 }
 
 bool compared_any(const std::vector<SinkReport>& reports) {

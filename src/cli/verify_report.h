@@ -16,6 +16,8 @@ struct SinkReport {
   std::vector<std::string> left;  ///< such entries that stay, and why
 };
 
+/// No table failed on the way.
+[[nodiscard]] bool compared_all(const std::vector<SinkReport>& reports);
 /// Whether all that was compared agrees, and something was.
 [[nodiscard]] bool in_step(const SinkReport& sink);
 [[nodiscard]] bool in_step(const std::vector<SinkReport>& reports);

@@ -39,6 +39,7 @@ struct TableReport {
   std::string topic;
   std::string table;
   std::string skipped;              ///< not empty: why nothing was compared
+  std::string error;                ///< not empty: why it could not be compared to its end
   std::vector<std::string> limits;  ///< what was not compared
   std::uint64_t rows = 0;
   std::uint64_t looked_again = 0;  ///< entries that differed at first
@@ -52,7 +53,7 @@ struct TableReport {
   std::vector<Difference> differences;
 
   [[nodiscard]] bool in_step() const {
-    return skipped.empty() && missing + different + extra + unwritable + unsettled == 0;
+    return skipped.empty() && error.empty() && missing + different + extra + unwritable + unsettled == 0;
   }
 };
 

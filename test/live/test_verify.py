@@ -15,7 +15,7 @@ from test_stream import start
 
 from harness.load import SCHEMA, Load
 from harness.millrace import Millrace
-from harness.postgres import Database
+from harness.postgres import PASSWORD, Database
 from harness.waiting import wait_until
 
 Shop = Callable[..., Millrace]
@@ -423,6 +423,32 @@ def test_every_target_type(shop: Shop, database: Database, client: redis.Redis) 
     assert found["public.c"]["repaired"] == 1
     assert client.hgetall("hash:2") == {"id": "2", "g": "g2", "n": "2", "mine": "1"}
     assert client.zscore("rank", "2") == 2
+
+
+def test_a_table_that_may_not_be_read(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """It is told, with exit code 3, and the others are compared."""
+    role = f"reader_{database.name}"
+    database.script(f"""create table a (id int primary key); create table s (id int primary key);
+      create table z (id int primary key);
+      create role {role} login password '{PASSWORD}'; grant select on a, z to {role};
+      insert into a values (1); insert into s values (1); insert into z values (1);""")
+    try:
+        millrace = start(shop("public.a,public.s,public.z", postgres={"snapshot.mode": "initial"}))
+        wait_until(lambda: documents(client, "?:*") == 3, "all is there", 15, context=millrace.tail)
+        client.delete("z:id:1")
+        text = millrace.file.read_text()
+        (millrace.directory / "reader.yaml").write_text(
+            text.replace("database.user: postgres", f"database.user: {role}"))
+        done = millrace.command("verify", "reader.yaml", "--json", "--settle-ms", "300", timeout_s=60)
+        assert done.returncode == 3, done.stdout + done.stderr
+        found = {table["table"]: table for table in json.loads(done.stdout)["sinks"][0]["tables"]}
+        assert "permission denied" in found["public.s"]["error"]
+        assert [found[name]["in_step"] for name in ("public.a", "public.s", "public.z")] == [True, False, False]
+        assert found["public.z"]["missing"] == 1
+        done = millrace.command("verify", "{file}", "--table", "public.nope")
+        assert done.returncode == 3 and "public.nope" in done.stderr and "public.a, public.s, public.z" in done.stderr
+    finally:
+        database.script(f"drop owned by {role}; drop role {role};")
 
 
 def test_what_cannot_be_looked_at_is_told(shop: Shop, database: Database, client: redis.Redis) -> None:
