@@ -456,7 +456,7 @@ def test_what_cannot_be_looked_at_is_told(shop: Shop, database: Database, client
     millrace = start(shop("public.s"))
     settled(millrace)
     for arguments, code, words in ((("nobody",), 2, "no connector nobody"), (("source",), 2, "is a source"),
-                                   (("--table", "public.x"), 3, "nothing was compared"),
+                                   (("--table", "public.x"), 3, "captures a table public.x"),
                                    (("--repair", "all"), 2, "all")):
         done = millrace.command("verify", "{file}", *arguments)
         assert (done.returncode, words in done.stdout + done.stderr) == (code, True), done.stdout + done.stderr
