@@ -5,12 +5,17 @@
 
 #include <array>
 #include <csignal>
+#include <cstdlib>
 #include <functional>
-#include <map>
+#include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "cli/commands.h"
 #include "cli/version.h"
+#include "connect/fault.h"
 
 namespace millrace {
 namespace {
@@ -19,7 +24,8 @@ constexpr const char* kExitCodes = R"(Exit codes:
   0  all went well; also after a stop by SIGINT or SIGTERM
   1  something failed while running, or a connector of a stopped run had failed; verify, rebuild: rows differ
   2  wrong usage, or a pipeline file with faults
-  3  check found errors; run: no connector can start; verify, rebuild: it could not look
+  3  check found errors; run: no connector can start, or its log or address cannot be used; verify, rebuild: it
+     could not look
   4  no running process answers
 )";
 
@@ -40,29 +46,52 @@ void add_remote(CLI::App& command, RemoteOptions& options) {
       ->excludes(url);
 }
 
+/// The value of an option, or else of the environment's variable, by its name in any case. What is not known
+/// is told with the name of the one that it came from.
+template <typename T>
+void choose(const char* option, const char* variable, const std::string& given,
+            const std::vector<std::pair<std::string_view, T>>& known, T& out) {
+  const char* const other = given.empty() ? std::getenv(variable) : nullptr;
+  const std::string text = other == nullptr ? given : other;
+  if (text.empty()) return;
+  const std::string lower = CLI::detail::to_lower(text);
+  std::string names;
+  for (const auto& [name, value] : known) {
+    if (name == lower) {
+      out = value;
+      return;
+    }
+    names += (names.empty() ? "" : ", ") + std::string(name);
+  }
+  throw CLI::ValidationError(other == nullptr ? option : variable,
+                             "'" + printable(text, 40) + "' is none of " + names);
+}
+
 void add_run(CLI::App& app, Specs specs, Chosen& chosen) {
   auto* command =
       add_command(app, "run", "Run a pipeline until SIGINT or SIGTERM",
                   "  millrace run pipeline.yaml\n  millrace run pipeline.yaml --log-format json\n");
   const auto options = std::make_shared<RunOptions>();
   command->add_option("FILE", options->file, "Pipeline file")->required();
-  const std::map<std::string, LogLevel> levels{{"debug", LogLevel::kDebug},
-                                               {"info", LogLevel::kInfo},
-                                               {"warn", LogLevel::kWarn},
-                                               {"error", LogLevel::kError}};
+  const auto level = std::make_shared<std::string>();
+  const auto format = std::make_shared<std::string>();
   command
-      ->add_option("--log-level", options->log_level,
-                   "Lines below it are not written: debug, info, warn, error")
-      ->envname("MILLRACE_LOG_LEVEL")
-      ->type_name("LEVEL")
-      ->transform(CLI::CheckedTransformer(levels, CLI::ignore_case).description(""));
-  const std::map<std::string, LogFormat> formats{{"text", LogFormat::kText}, {"json", LogFormat::kJson}};
+      ->add_option("--log-level", *level,
+                   "Lines below it are not written: debug, info, warn, error; or MILLRACE_LOG_LEVEL")
+      ->type_name("LEVEL");
   command
-      ->add_option("--log-format", options->log_format, "Form of the lines on standard error: text or json")
-      ->envname("MILLRACE_LOG_FORMAT")
-      ->type_name("FORMAT")
-      ->transform(CLI::CheckedTransformer(formats, CLI::ignore_case).description(""));
-  command->callback([options, specs, &chosen] {
+      ->add_option("--log-format", *format,
+                   "Form of the lines on standard error: text or json; or MILLRACE_LOG_FORMAT")
+      ->type_name("FORMAT");
+  command->callback([options, level, format, specs, &chosen] {
+    choose<LogLevel>("--log-level", "MILLRACE_LOG_LEVEL", *level,
+                     {{"debug", LogLevel::kDebug},
+                      {"info", LogLevel::kInfo},
+                      {"warn", LogLevel::kWarn},
+                      {"error", LogLevel::kError}},
+                     options->log_level);
+    choose<LogFormat>("--log-format", "MILLRACE_LOG_FORMAT", *format,
+                      {{"text", LogFormat::kText}, {"json", LogFormat::kJson}}, options->log_format);
     chosen = [options, specs](Console& console) { return run_command(*options, specs, console); };
   });
 }

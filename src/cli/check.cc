@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -12,6 +14,8 @@
 #include "control/json_builder.h"
 #include "control/status_json.h"
 #include "http/socket.h"
+#include "log/rocks/rocks_log.h"
+#include "runtime/topic_filter.h"
 
 namespace millrace {
 namespace {
@@ -37,22 +41,38 @@ Finding check_log(const Pipeline& pipeline) {
     return {Level::kWarning, "log", "log.kind is memory: everything is forgotten when the program ends", ""};
   }
   const std::string dir = pipeline.log_dir();
+  const auto unusable = [](const std::string& why) {
+    return Finding{Level::kError, "disk", why, "set log.dir to a folder that this user may write to"};
+  };
   std::error_code error;
   // The folder may not be there yet: its room is that of the nearest one that is.
   std::filesystem::path at = std::filesystem::absolute(dir, error);
   while (!error && !std::filesystem::exists(at, error) && at.has_relative_path()) at = at.parent_path();
-  if (!error && ::access(at.c_str(), W_OK) != 0) {
-    return {Level::kError, "disk", "cannot write to " + at.string() + ", where log.dir is to be",
-            "set log.dir to a folder that this user may write to"};
-  }
+  if (!error && !std::filesystem::is_directory(at, error))
+    return unusable(at.string() + " is no folder, and log.dir is to be there");
+  if (!error && ::access(at.c_str(), W_OK | X_OK) != 0)
+    return unusable("cannot write to " + at.string() + ", where log.dir is to be");
   const auto space = std::filesystem::space(at, error);
   if (error)
     return {Level::kError, "disk", "cannot look at " + dir + ": " + error.message(),
             "set log.dir to a folder"};
+  // Such as /proc: it takes no files at all.
+  if (space.capacity == 0)
+    return unusable("no files can be made in " + at.string() + ", where log.dir is to be");
   const std::string room = human_bytes(space.available) + " free at " + dir;
   if (space.available < kLittleRoom)
     return {Level::kWarning, "disk", "only " + room, "make room or set log.dir elsewhere"};
   return {Level::kOk, "disk", room, ""};
+}
+
+/// The process that has the pipeline's log open.
+std::optional<std::uint64_t> running_process(const Pipeline& pipeline) {
+  if (pipeline.global.text("log.kind") == "memory") return std::nullopt;
+  return rocks_log_holder(pipeline.log_dir());
+}
+
+std::string process_name(std::uint64_t pid) {
+  return pid == 0 ? std::string("another process") : "process " + std::to_string(pid);
 }
 
 Finding check_http(const Pipeline& pipeline) {
@@ -65,8 +85,13 @@ Finding check_http(const Pipeline& pipeline) {
             "listen on 127.0.0.1, or set http.allow.remote: true"};
   }
   const auto listening = listen_on(*address);
-  // Taken perhaps by this very pipeline, which runs already.
-  if (!listening) return {Level::kWarning, "http.listen", listening.error().message, listening.error().hint};
+  if (!listening) {
+    return {.level = Level::kWarning,
+            .subject = "http.listen",
+            .message = listening.error().message,
+            .fix = listening.error().hint,
+            .by_own_process = true};
+  }
   return {Level::kOk, "http.listen", listen, ""};
 }
 
@@ -106,25 +131,78 @@ void check_topics(const Pipeline& pipeline, std::vector<Checked>& findings) {
   }
 }
 
+void add_finding(const ConfiguredConnector& one, Finding finding, std::vector<Checked>& out) {
+  const Redactor redactor(one.config.secrets());
+  finding.message = redactor.clean(std::move(finding.message));
+  finding.fix = redactor.clean(std::move(finding.fix));
+  out.push_back({one.config.connector(), std::move(finding)});
+}
+
+/// What all sources capture. A list that cannot be had is a warning: nothing was held against it.
+std::vector<ScanTable> list_tables(const Pipeline& pipeline, std::vector<Checked>& findings) {
+  std::vector<ScanTable> out;
+  for (const ConfiguredConnector& one : pipeline.connectors) {
+    if (!one.spec->is_source() || one.spec->list_tables == nullptr) continue;
+    const bool away = std::ranges::any_of(findings, [&](const Checked& found) {
+      return found.owner == one.config.connector() && found.finding.may_heal;
+    });
+    auto tables = away ? Result<std::vector<ScanTable>>(retry_error("the server cannot be asked"))
+                       : one.spec->list_tables(one.config);
+    if (tables) {
+      std::ranges::move(*tables, std::back_inserter(out));
+      continue;
+    }
+    add_finding(one,
+                {Level::kWarning, "columns",
+                 "not known, so no template, field or index of the sinks was held against them: " +
+                     tables.error().message,
+                 ""},
+                findings);
+  }
+  return out;
+}
+
+/// The sinks' templates, fields and indexes against the tables that go there.
+void check_tables(const Pipeline& pipeline, std::vector<Checked>& findings) {
+  const auto looks = [](const ConfiguredConnector& one) { return one.spec->check_tables != nullptr; };
+  if (std::ranges::none_of(pipeline.connectors, looks)) return;
+  const std::vector<ScanTable> all = list_tables(pipeline, findings);
+  for (const ConfiguredConnector& one : pipeline.connectors) {
+    if (!looks(one)) continue;
+    auto filter = make_topic_filter(*one.spec, one.config);
+    if (!filter) continue;  // told by the sink's own check
+    std::vector<ScanTable> tables;
+    std::ranges::copy_if(all, std::back_inserter(tables),
+                         [&](const ScanTable& table) { return (*filter)(table.topic); });
+    for (Finding& finding : one.spec->check_tables(one.config, tables))
+      add_finding(one, std::move(finding), findings);
+  }
+}
+
 }  // namespace
 
 std::vector<Checked> check_pipeline(const Pipeline& pipeline) {
   std::vector<Checked> out;
+  const auto running = running_process(pipeline);
+  if (running) {
+    out.push_back(
+        {"log",
+         {Level::kOk, "running",
+          process_name(*running) + " runs it: the log, its address and its slots " + "are in use by that",
+          ""}});
+  }
   out.push_back({"log", check_log(pipeline)});
   out.push_back({"http", check_http(pipeline)});
   for (const ConfiguredConnector& one : pipeline.connectors) {
     if (one.spec->check == nullptr) continue;
-    const Redactor redactor(one.config.secrets());
-    for (Finding& finding : one.spec->check(one.config)) {
-      finding.message = redactor.clean(std::move(finding.message));
-      finding.fix = redactor.clean(std::move(finding.fix));
-      out.push_back({one.config.connector(), std::move(finding)});
-    }
+    for (Finding& finding : one.spec->check(one.config)) add_finding(one, std::move(finding), out);
   }
   if (pipeline.connectors.empty()) {
     out.push_back({"file", {Level::kWarning, "connectors", "there are none: nothing is captured", ""}});
   }
+  if (running) std::erase_if(out, [](const Checked& one) { return one.finding.by_own_process; });
   check_topics(pipeline, out);
+  check_tables(pipeline, out);
   return out;
 }
 

@@ -132,8 +132,10 @@ ExitCode act(const DeadLettersOptions& options, Console& console) {
   Remote remote(*address, console);
   HttpAnswer answer;
   if (const ExitCode code = remote.post(path_of(options) + "/" + options.action, *body, answer);
-      code != ExitCode::kOk)
-    return code;
+      code != ExitCode::kOk) {
+    const bool no_such_letter = answer.status == 404 && !options.ids.empty();
+    return no_such_letter ? ExitCode::kFailed : code;
+  }
   const auto begun = parse_letter_operation(answer.body);
   if (!begun) return wrong_usage(console, begun.error());
   const std::string path = path_of(options) + "/operations/" + std::to_string(begun->operation);

@@ -67,6 +67,17 @@ void tell_of_gap(const std::string& asked, const HttpAnswer& answer, Console& co
   }
 }
 
+/// What was taken is done by the running process; a word of what that is.
+std::string what_happens_next(const SteerOptions& options) {
+  const std::string& name = options.name;
+  if (options.action == "pause") return name + " is being paused, until `millrace resume " + name + "`";
+  if (options.action == "resume") return name + " goes on where it was";
+  if (options.action == "restart") return name + " stops and starts again; `millrace status` shows how it is";
+  if (options.action == "reset")
+    return name + " begins anew: a source with its first snapshot, a sink with the log's oldest rows";
+  return "the log keeps nothing for " + name + " any more";
+}
+
 }  // namespace
 
 ExitCode status_command(const StatusOptions& options, Console& console) {
@@ -87,8 +98,11 @@ ExitCode steer_command(const SteerOptions& options, Console& console) {
   const auto address = remote_address(options.remote);
   if (!address) return wrong_usage(console, address.error());
   const std::string kind = options.action == "forget" ? "sinks" : "connectors";
-  return Remote(*address, console)
-      .post("/api/v1/" + kind + "/" + percent_encode(options.name) + "/" + options.action);
+  const ExitCode code =
+      Remote(*address, console)
+          .post("/api/v1/" + kind + "/" + percent_encode(options.name) + "/" + options.action);
+  if (code == ExitCode::kOk) console.print(what_happens_next(options) + "\n");
+  return code;
 }
 
 ExitCode consume_command(const ConsumeOptions& options, Console& console) {

@@ -94,9 +94,9 @@ void watch(const PipelineHost& host, StopSignals& signals, Clock& clock, Console
   console.clear_line();
 }
 
-ExitCode failed(Console& console, const Error& error) {
+ExitCode not_started(Console& console, const Error& error) {
   console.complain(error);
-  return ExitCode::kFailed;
+  return ExitCode::kCheckFailed;
 }
 
 }  // namespace
@@ -117,10 +117,10 @@ ExitCode run_command(const RunOptions& options, Specs specs, Console& console) {
   if (!look_first(*pipeline, console)) return ExitCode::kCheckFailed;
   StopSignals signals;
   auto log = open_log(*pipeline, ground);
-  if (!log) return failed(console, log.error());
+  if (!log) return not_started(console, log.error());
   auto host = PipelineHost::start(*pipeline, *std::move(log),
                                   {ground.clock, ground.logger, ground.metrics, ground.failpoints});
-  if (!host) return failed(console, host.error());
+  if (!host) return not_started(console, host.error());
   console.print("pipeline " + pipeline->name + " runs, HTTP at http://" + (*host)->address() + "\n");
   watch(**host, signals, ground.clock, console);
   const bool some_failed = std::ranges::any_of(

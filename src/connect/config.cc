@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <set>
 #include <utility>
 
 #include "base/check.h"
@@ -93,6 +94,18 @@ std::string unknown_option(const ConnectorConfig::Owner& owner, std::span<const 
   return fmt::format("not an option of {}; `millrace explain` lists them", owner.what);
 }
 
+/// The mapping of a file in which `name` lies, when no option lies there: its name alone is wrong. Else
+/// empty.
+std::string_view unknown_section(const ConnectorConfig::Owner& owner, std::span<const OptionSpec> options,
+                                 std::string_view name) {
+  const std::size_t dot = name.find('.');
+  if (!owner.connector.empty() || dot == std::string_view::npos) return {};
+  const auto lies_there = [&](const OptionSpec& option) {
+    return option.name.starts_with(name.substr(0, dot + 1));
+  };
+  return std::ranges::any_of(options, lies_there) ? std::string_view() : name.substr(0, dot);
+}
+
 /// Values of a known option: looked up and checked. Nothing: a fault was added.
 std::optional<std::string> checked_value(const ConnectorConfig::Owner& owner, const OptionSpec& option,
                                          const Setting& setting, const ValueSource& values, Faults& faults) {
@@ -125,9 +138,16 @@ std::optional<ConnectorConfig> ConnectorConfig::check(const Owner& owner, std::s
     ok = false;
   };
   std::vector<std::string_view> given;
+  std::set<std::string> sections;  // unknown ones, each told of once
   for (const Setting& setting : settings) {
     const OptionMatch match = find_option(options, setting.name);
     if (match.option == nullptr) {
+      const std::string_view section = unknown_section(owner, options, setting.name);
+      if (!section.empty() && !sections.emplace(section).second) continue;
+      if (!section.empty()) {
+        fault(setting.origin, section, unknown_option(owner, options, setting.name));
+        continue;
+      }
       fault(setting.origin, full_key(owner, setting.name), unknown_option(owner, options, setting.name));
       continue;
     }

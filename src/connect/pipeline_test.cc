@@ -177,7 +177,10 @@ TEST(Pipeline, RefusesWhatIsNoSetting) {
   EXPECT_EQ(fault("connectors:\n  a b: {kind: redis}\n"),
             "p.yaml:2: connectors.a b: expected a name of at most 64 letters, digits, _ and -");
   EXPECT_EQ(fault("conectors:\n  a: {kind: redis}\n"),
-            "p.yaml:2: conectors.a.kind: not an option of a pipeline file; did you mean connectors?");
+            "p.yaml:2: conectors: not an option of a pipeline file; did you mean connectors?");
+  EXPECT_EQ(fault("conectors:\n  a: {kind: redis, topics: x}\n  b: {kind: redis}\nhttp: {lissten: x}\n"),
+            "p.yaml:2: conectors: not an option of a pipeline file; did you mean connectors?\n"
+            "p.yaml:4: http.lissten: not an option of a pipeline file; did you mean http.listen?");
   EXPECT_EQ(fault("name: a\n---\nname: b\n"),
             "p.yaml:2: expected one YAML document with settings as `key: value`, found more behind it");
   EXPECT_EQ(fault("name: a\n}\nlog: rocks\n"), "p.yaml:2:1: not valid YAML: illegal flow end");

@@ -27,8 +27,11 @@ struct Finding {
   std::string message;
   std::string fix;
   /// Of an error: it may go away without the operator (a server that restarts, a slot still held by a dead
-  /// connection), so `run` starts all the same and the connector waits.
+  /// connection), or keeps only some rows from their target. So `run` starts all the same, and the connector
+  /// waits or parks them.
   bool may_heal = false;
+  /// So it must be while a process runs this very pipeline; left out then.
+  bool by_own_process = false;
 };
 
 /// An error as a line of `check`; what the runtime would try again may heal.
@@ -57,6 +60,11 @@ struct ConnectorSpec {
   Result<std::unique_ptr<TargetVerifier>> (*make_verifier)(const ConnectorConfig&) = nullptr;
   /// Looks at the other side without changing anything. Never throws, bounded in time (10 s).
   std::vector<Finding> (*check)(const ConnectorConfig&) = nullptr;
+  /// Sources only, for `check`. Describes the tables that will be captured, also before the first start;
+  /// changes nothing, bounded in time (10 s). Rows cannot be read by what comes.
+  Result<std::vector<ScanTable>> (*list_tables)(const ConnectorConfig&) = nullptr;
+  /// Sinks only, for `check`. Holds the settings against the tables that go to it; asks no server.
+  std::vector<Finding> (*check_tables)(const ConnectorConfig&, std::span<const ScanTable>) = nullptr;
 
   [[nodiscard]] bool is_source() const { return make_source != nullptr; }
 };

@@ -201,6 +201,11 @@ HttpResponse work(const Api& api, LetterRequest::Action action, const HttpReques
   auto request = parse_letter_request(http.body, changes);
   if (!request) return failure(400, request.error());
   request->action = action;
+  for (const std::uint64_t wanted : request->which.ids) {
+    const auto letter = find_letter(api, name, wanted);
+    if (!letter) return failure(500, letter.error());
+    if (!*letter) return no_letter(name, std::to_string(wanted));
+  }
   if (action == LetterRequest::Action::kDrop && (request->force || !changes.empty()))
     return http_error(400, "force and edit are for replay");
   if (!changes.empty()) {

@@ -33,4 +33,7 @@ struct RocksLogOptions {
                                                           Logger& logger, Metrics& metrics,
                                                           FailPoints& failpoints);
 
+/// The process that has the log in `directory` open, 0 when its number is not known; nothing when none has.
+[[nodiscard]] std::optional<std::uint64_t> rocks_log_holder(const std::string& directory);
+
 }  // namespace millrace

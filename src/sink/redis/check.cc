@@ -1,7 +1,9 @@
 #include "sink/redis/check.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
+#include <set>
 #include <stop_token>
 #include <utility>
 
@@ -9,8 +11,10 @@
 #include "format/time_text.h"
 #include "sink/redis/client/servers.h"
 #include "sink/redis/index/index_plan.h"
+#include "sink/redis/lane.h"
 #include "sink/redis/output_notes.h"
 #include "sink/redis/position_store.h"
+#include "sink/redis/rights.h"
 #include "sink/redis/settings.h"
 
 namespace millrace::redis {
@@ -30,13 +34,25 @@ class Checker {
         servers_(servers),
         node_(node),
         clock_(clock),
-        until_us_(clock.now_us() + kBudgetUs) {}
+        until_us_(clock.now_us() + kBudgetUs),
+        needed_(needed_commands(settings)) {}
 
   std::vector<Finding> run() {
     version();
     modules();
+    rights();
     position();
-    for (const Output& output : settings_.outputs) other_types(output);
+    std::set<std::pair<std::string, std::string_view>> seen;
+    for (const Output& output : settings_.outputs) {
+      const std::string prefix = common_prefix(output, settings_.topics);
+      const std::string_view type = traits_of(output.target.type).redis_type;
+      if (prefix.empty() || !seen.emplace(prefix, type).second) continue;
+      if (prefix == output.target.key_template.form("a.b.c")) {
+        one_key(prefix, type);
+      } else {
+        other_types(prefix, type);
+      }
+    }
     outputs();
     if (!servers_.is_cluster()) indexes();  // there are none
     eviction();
@@ -62,10 +78,59 @@ class Checker {
       findings_.push_back(finding_of("connection", reply.error()));
       return std::nullopt;
     }
-    if (reply->text.rfind("NOPERM", 0) == 0 && reply->is_error()) {
-      add(Level::kWarning, command.front(), "the user may not use it, so it was not looked at");
-    }
+    if (reply->text.rfind("NOPERM", 0) == 0 && reply->is_error()) not_allowed(command.front());
     return std::move(*reply);
+  }
+
+  /// A right that lacks: the sink's, or only one for a look.
+  void not_allowed(const std::string& command) {
+    if (command == "ACL" || std::ranges::find(told_, command) != told_.end()) return;
+    told_.push_back(command);
+    const auto same = [&command](const NeededCommand& one) { return one.command.front() == command; };
+    const auto needed = std::ranges::find_if(needed_, same);
+    if (needed == needed_.end()) {
+      add(Level::kWarning, command, "the user may not use it, so it was not looked at");
+    } else {
+      right_lacks(needed->right);
+    }
+  }
+
+  void right_lacks(const std::string& right) {
+    if (std::ranges::find(lacking_, right) != lacking_.end()) return;
+    lacking_.push_back(right);
+    const std::string user = user_of(settings_);
+    add(Level::kError, "right " + right, "user " + user + " has it not, and the sink will need it",
+        "ACL SETUSER " + user + " +" + right);
+  }
+
+  /// What the sink will do, asked of the server before it is done.
+  void rights() {
+    const std::string user = user_of(settings_);
+    for (const NeededCommand& one : needed_) {
+      std::vector<std::string> words = {"ACL", "DRYRUN", user};
+      words.insert(words.end(), one.command.begin(), one.command.end());
+      const auto reply = call(words);
+      if (!reply) return;
+      const bool cannot_ask = reply->is_error() && (reply->text.starts_with("NOPERM") ||
+                                                    reply->text.find("subcommand") != std::string::npos);
+      if (cannot_ask) {
+        return add(Level::kWarning, "rights", "were not looked at: user " + user + " may not ask for them",
+                   "ACL SETUSER " + user + " +acl|dryrun");
+      }
+      const DryRun said = read_dry_run(reply->text, reply->is_error());
+      if (said == DryRun::kMayNotRun) right_lacks(one.right);
+      if (said == DryRun::kMayNotUseKey && one.command.size() > 1) key_lacks(one.command);
+    }
+    if (lacking_.empty()) add(Level::kOk, "rights", "all that the sink needs");
+  }
+
+  void key_lacks(const std::vector<std::string>& command) {
+    const std::string& key = command[command.front() == "XINFO" ? 2 : 1];
+    if (std::ranges::find(lacking_, "~" + key) != lacking_.end()) return;
+    lacking_.push_back("~" + key);
+    const std::string user = user_of(settings_);
+    add(Level::kError, "keys " + key + "*", "user " + user + " may not use them",
+        "ACL SETUSER " + user + " ~" + key + "*");
   }
 
   /// The same without errors.
@@ -150,10 +215,18 @@ class Checker {
     }
   }
 
-  void other_types(const Output& output) {
-    const std::string prefix = common_prefix(output, settings_.topics);
-    if (prefix.empty()) return;
-    const std::string_view wanted = traits_of(output.target.type).redis_type;
+  /// All rows go to it.
+  void one_key(const std::string& key, std::string_view wanted) {
+    const auto type = ask({"TYPE", key});
+    if (!type) return;
+    if (type->text == wanted || type->text == "none") {
+      return add(Level::kOk, "key " + key, type->text == "none" ? "not there yet" : "there");
+    }
+    add(Level::kWarning, "key " + key, "is of type " + type->text + ": rows that need it will be parked",
+        "remove it, or choose another target.key");
+  }
+
+  void other_types(const std::string& prefix, std::string_view wanted) {
     std::map<std::string, int> others;
     int seen = 0;
     std::string cursor = "0";
@@ -239,6 +312,14 @@ class Checker {
     const std::string policy = memory["maxmemory_policy"];
     if (policy.empty()) return;
     const bool limited = !memory["maxmemory"].empty() && memory["maxmemory"] != "0";
+    const auto used = parse_uint64(memory["used_memory"]);
+    const auto most = parse_uint64(memory["maxmemory"]);
+    if (limited && used && most && *used >= *most && policy == "noeviction") {
+      return add(Level::kWarning, "memory",
+                 human_bytes(*used) + " are used, and maxmemory is " + human_bytes(*most) +
+                     ": nothing can be written until there is room",
+                 "CONFIG SET maxmemory to more, or remove keys");
+    }
     if (policy == "noeviction") {
       add(Level::kOk, "eviction",
           limited ? "off: when memory is full, writes wait" : "off, and memory has no limit");
@@ -270,6 +351,9 @@ class Checker {
   Clock& clock_;
   std::int64_t until_us_;
   bool gone_ = false;
+  std::vector<NeededCommand> needed_;
+  std::vector<std::string> lacking_;  ///< rights that were told
+  std::vector<std::string> told_;     ///< commands likewise
   std::vector<Finding> findings_;
 };
 
@@ -286,6 +370,18 @@ std::vector<Finding> connected(const Servers& servers) {
   return out;
 }
 
+/// Rows of these would be read and written nowhere.
+std::vector<Finding> topics_without_output(const Settings& settings) {
+  std::vector<Finding> out;
+  for (const std::string& topic : settings.topics.names) {
+    const auto takes = [&](const Output& output) { return Lane(output).takes_topic(topic); };
+    if (std::ranges::any_of(settings.outputs, takes)) continue;
+    out.push_back({Level::kWarning, "topic " + topic, "no output takes it: its rows go nowhere",
+                   "name it in the topics of an output, or leave it out of the sink's"});
+  }
+  return out;
+}
+
 }  // namespace
 
 std::vector<Finding> check(const ConnectorConfig& config) {
@@ -294,9 +390,13 @@ std::vector<Finding> check(const ConnectorConfig& config) {
   settings->client.connect_timeout_ms = std::min<std::int64_t>(settings->client.connect_timeout_ms, 5'000);
   settings->client.reply_timeout_ms = std::min<std::int64_t>(settings->client.reply_timeout_ms, 5'000);
   SystemClock clock;
+  std::vector<Finding> findings = topics_without_output(*settings);
   auto servers = Servers::connect(settings->client, clock, {});
-  if (!servers) return {finding_of("connection", servers.error())};
-  std::vector<Finding> findings = connected(**servers);
+  if (!servers) {
+    findings.push_back(finding_of("connection", servers.error()));
+    return findings;
+  }
+  std::ranges::move(connected(**servers), std::back_inserter(findings));
   for (std::size_t i = 0; i < (*servers)->size(); ++i) {
     std::vector<Finding> more = Checker(*settings, **servers, i, clock).run();
     findings.insert(findings.end(), std::make_move_iterator(more.begin()),

@@ -34,10 +34,7 @@ class OutputReader {
   }
 
   Output read(const SinkTopics& topics) {
-    if (!prefix_.empty()) {
-      output_.topics = config_.list(prefix_ + "topics");
-      output_.topic_patterns = config_.list(prefix_ + "topics.regex");
-    }
+    if (!prefix_.empty()) read_topics(topics);
     output_.target.type = target_type_of(text("target.type"));
     read_key(topics);
     read_forms();
@@ -63,6 +60,7 @@ class OutputReader {
   }
   void fault(std::string_view name, const Error& error) { faults_.add(option(name), error); }
 
+  void read_topics(const SinkTopics& topics);
   void read_key(const SinkTopics& topics);
   void read_forms();
   void read_fields();
@@ -84,6 +82,24 @@ constexpr std::array<std::string_view, 12> kFormOptions = {
     "target.value", "target.fields", "target.nest", "target.nest.in", "format.time",   "format.decimal"};
 
 constexpr std::string_view kAnyTopic = "*.*.*";
+
+/// A topic that the sink does not take would never come here: a slip that loses a table.
+void OutputReader::read_topics(const SinkTopics& topics) {
+  output_.topics = config_.list(prefix_ + "topics");
+  output_.topic_patterns = config_.list(prefix_ + "topics.regex");
+  const auto own = PatternList::compile(config_.list("topics.regex"), false);
+  if (!own) return;  // told of topics.regex itself
+  const std::vector<std::string_view> known(topics.names.begin(), topics.names.end());
+  for (const std::string& topic : output_.topics) {
+    if (std::ranges::find(topics.names, topic) != topics.names.end()) continue;
+    if (topics.by_pattern && own->matches(topic)) continue;
+    const std::string_view near = nearest_name(topic, known);
+    faults_.add(
+        prefix_ + "topics",
+        "the sink does not take topic " + topic + ", so nothing would come to this output",
+        near.empty() ? "name it in the sink's own topics too" : "did you mean " + std::string(near) + "?");
+  }
+}
 
 void OutputReader::read_key(const SinkTopics& topics) {
   Target& target = output_.target;

@@ -400,7 +400,7 @@ TEST(RedisErrors, RightsThatLackAreNamedAndNoFaultOfTheRow) {
   const Error command =
       reply_error("SCAN", "NOPERM User app has no permissions to run the 'xinfo stream' command");
   EXPECT_EQ(command.next, Next::kStop);
-  EXPECT_EQ(command.hint.substr(0, 30), "ACL SETUSER name +xinfo|stream");
+  EXPECT_EQ(command.hint.substr(0, 29), "ACL SETUSER app +xinfo|stream");
   EXPECT_NE(reply_error("a write", "NOPERM No permissions to access a key").hint.find("~pattern"),
             std::string::npos);
 }

@@ -4,6 +4,7 @@
 #include "sink/redis/options.h"
 #include "sink/redis/settings.h"
 #include "sink/redis/sink.h"
+#include "sink/redis/table_check.h"
 #include "sink/redis/verifier.h"
 
 namespace millrace::redis {
@@ -21,6 +22,12 @@ Result<std::unique_ptr<TargetVerifier>> make_verifier(const ConnectorConfig& con
   return make_redis_verifier(std::move(*settings));
 }
 
+std::vector<Finding> check_tables(const ConnectorConfig& config, std::span<const ScanTable> tables) {
+  const auto settings = read_settings(config);
+  if (!settings) return {};  // told by `check`
+  return check_tables(*settings, tables);
+}
+
 void validate(const ConnectorConfig& config, SettingFaults& faults) {
   static_cast<void>(read_settings(config, faults));
 }
@@ -36,7 +43,8 @@ const ConnectorSpec& redis_spec() {
       .validate = validate,
       .make_sink = make_sink,
       .make_verifier = make_verifier,
-      .check = check};
+      .check = check,
+      .check_tables = check_tables};
   return spec;
 }
 

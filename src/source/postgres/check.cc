@@ -107,6 +107,7 @@ class Checker {
       // In use, most likely by this very connector: worth a word, not a stop.
       const bool busy = fits.error().next == Next::kRetry;
       add(busy ? Level::kWarning : Level::kError, subject, fits.error().message, fits.error().hint);
+      findings_.back().by_own_process = busy;
     }
     return true;
   }

@@ -13,6 +13,8 @@ namespace millrace::postgres {
 namespace {
 
 constexpr std::int64_t kStepUs = 100'000;
+constexpr std::int64_t kCheckConnectMs = 4'000;
+constexpr std::int64_t kCheckBudgetUs = 5'000'000;
 constexpr std::string_view kDataException = "22";  // class of SQLSTATE
 
 /// Columns whose type the session can compare by itself: of the system's own types, and enums. For the
@@ -27,6 +29,51 @@ constexpr std::string_view kOrderedSql =
     "y.oid = t.typbasetype WHERE t.typtype = 'd') SELECT attname FROM t WHERE typtype = 'e' OR (typtype <> "
     "'d' "
     "AND typnamespace = 'pg_catalog'::regnamespace)";
+
+/// The table as verify sees it.
+Result<ScanTable> describe(Connection& connection, Catalog& catalog, const Settings& settings,
+                           const PublishedTable& source) {
+  auto rows = TableRows::describe(connection, catalog, settings, source);
+  if (!rows) return std::move(rows).error();
+  const Table& table = rows->table();
+  ScanTable out;
+  out.topic = table.topic;
+  out.name = source.name();
+  out.estimated_rows = source.estimated_rows;
+  out.schema = table.schema;
+  for (const std::uint16_t column : table.schema->key_columns) {
+    const ColumnSchema& of = table.schema->columns[column];
+    out.key.push_back(of.name);
+    if (of.type == CellType::kArray || of.type == CellType::kStruct)
+      out.unfit = "its key has a column of type " + of.source_type + ", by which rows cannot be looked up";
+  }
+  if (out.key.empty()) out.unfit = "it has no key, so its rows cannot be told apart";
+  return out;
+}
+
+/// Those that are published, and the captured ones that the first start, or the next, will publish.
+Result<std::vector<PublishedTable>> list_to_be_published(Connection& connection, const Settings& settings) {
+  auto out = list_published(connection, settings);
+  if (!out) return out;
+  auto captured = list_tables(connection, settings.filter);
+  if (!captured) return std::move(captured).error();
+  std::set<std::string> there;
+  for (const PublishedTable& table : *out) there.insert(table.name());
+  for (const CapturedTable& table : *captured) {
+    const bool whole = settings.via_partition_root ? table.root_table.empty() : table.kind != 'p';
+    const std::string root = table.root_schema + "." + table.root_table;
+    if (!whole || there.contains(table.name()) || there.contains(root)) continue;
+    out->push_back({.schema = table.schema,
+                    .table = table.table,
+                    .oid = table.oid,
+                    .partitioned = table.kind == 'p',
+                    .identity = table.identity,
+                    .published = false,
+                    .row_filter = {},
+                    .estimated_rows = table.estimated_rows});
+  }
+  return out;
+}
 
 class PostgresScanner final : public TableScanner {
  public:
@@ -53,7 +100,7 @@ class PostgresScanner final : public TableScanner {
     }
     std::vector<ScanTable> out;
     for (const PublishedTable& source : sources_) {
-      auto table = describe(source);
+      auto table = describe(*connection_, *catalog_, settings_, source);
       if (!table) return std::move(table).error();
       out.push_back(std::move(*table));
     }
@@ -144,26 +191,6 @@ class PostgresScanner final : public TableScanner {
     return sql + ")";
   }
 
-  /// The table as verify sees it.
-  Result<ScanTable> describe(const PublishedTable& source) {
-    auto rows = TableRows::describe(*connection_, *catalog_, settings_, source);
-    if (!rows) return std::move(rows).error();
-    const Table& table = rows->table();
-    ScanTable out;
-    out.topic = table.topic;
-    out.name = source.name();
-    out.estimated_rows = source.estimated_rows;
-    out.schema = table.schema;
-    for (const std::uint16_t column : table.schema->key_columns) {
-      const ColumnSchema& of = table.schema->columns[column];
-      out.key.push_back(of.name);
-      if (of.type == CellType::kArray || of.type == CellType::kStruct)
-        out.unfit = "its key has a column of type " + of.source_type + ", by which rows cannot be looked up";
-    }
-    if (out.key.empty()) out.unfit = "it has no key, so its rows cannot be told apart";
-    return out;
-  }
-
   /// True: it was given up when `out` was full.
   Result<bool> copy(const std::string& sql, BatchBuilder& out, bool keep_last) {
     const std::string what = "reading table " + full_name(*rows_->table().schema);
@@ -211,6 +238,31 @@ class PostgresScanner final : public TableScanner {
 };
 
 }  // namespace
+
+Result<std::vector<ScanTable>> list_scan_tables(Settings settings) {
+  settings.connection.application_name = settings.connector + " check";
+  settings.connection.connect_timeout_ms = std::min(settings.connection.connect_timeout_ms, kCheckConnectMs);
+  SystemClock clock;
+  const std::int64_t until_us = clock.now_us() + kCheckBudgetUs;
+  Logger logger(LogLevel::kWarn, LogFormat::kText);
+  auto connection = Connection::open(settings.connection, Connection::Kind::kNormal, clock, {});
+  if (!connection) return std::move(connection).error();
+  auto limited = (*connection)->query("checking", "SET statement_timeout = 4000");
+  if (!limited) return std::move(limited).error();
+  TableMemory memory;
+  Catalog catalog(**connection, settings, {}, memory, logger);
+  auto sources = list_to_be_published(**connection, settings);
+  if (!sources) return std::move(sources).error();
+  std::vector<ScanTable> out;
+  for (const PublishedTable& source : *sources) {
+    if (clock.now_us() > until_us)
+      return retry_error("describing " + std::to_string(sources->size()) + " tables took too long");
+    auto table = describe(**connection, catalog, settings, source);
+    if (!table) return std::move(table).error();
+    out.push_back(std::move(*table));
+  }
+  return out;
+}
 
 std::unique_ptr<TableScanner> make_table_scanner(Settings settings) {
   return std::make_unique<PostgresScanner>(std::move(settings));

@@ -20,6 +20,12 @@ Result<std::unique_ptr<TableScanner>> make_scanner(const ConnectorConfig& config
   return make_table_scanner(std::move(*settings));
 }
 
+Result<std::vector<ScanTable>> list_tables(const ConnectorConfig& config) {
+  auto settings = read_settings(config);
+  if (!settings) return std::move(settings).error();
+  return list_scan_tables(std::move(*settings));
+}
+
 void validate(const ConnectorConfig& config, SettingFaults& faults) {
   static_cast<void>(read_settings(config, faults));
 }
@@ -39,6 +45,7 @@ const ConnectorSpec& postgres_spec() {
       .make_sink = nullptr,
       .make_scanner = make_scanner,
       .check = check_postgres,
+      .list_tables = list_tables,
   };
   return spec;
 }

@@ -22,15 +22,16 @@ std::string published_sql(int server_version) {
 }
 
 /// The columns as pgoutput would describe them: without generated ones, and only those that the publication
-/// lists.
+/// ($2; empty: none yet) lists.
 std::string columns_sql(int server_version) {
   const std::string listed =
       server_version >= 150000
-          ? " AND EXISTS (SELECT 1 FROM pg_publication_tables pt JOIN pg_namespace n ON n.nspname = "
+          ? " AND ($2 = '' OR EXISTS (SELECT 1 FROM pg_publication_tables pt JOIN pg_namespace n ON "
+            "n.nspname = "
             "pt.schemaname "
             "WHERE pt.pubname = $2 AND pt.tablename = c.relname AND n.oid = c.relnamespace "
-            "AND (pt.attnames IS NULL OR a.attname = ANY (pt.attnames)))"
-          : " AND $2 <> ''";
+            "AND (pt.attnames IS NULL OR a.attname = ANY (pt.attnames))))"
+          : " AND $2 IS NOT NULL";
   return "SELECT a.attname, a.atttypid, a.atttypmod, c.relreplident = 'f' OR EXISTS (SELECT 1 FROM pg_index "
          "i WHERE "
          "i.indrelid = c.oid AND i.indisvalid AND i.indimmediate AND ((c.relreplident = 'd' AND "
@@ -68,7 +69,8 @@ Result<std::vector<PublishedTable>> list_published(Connection& connection, const
 
 Result<TableRows> TableRows::describe(Connection& connection, Catalog& catalog, const Settings& settings,
                                       const PublishedTable& source) {
-  const std::vector<std::string> parameters = {std::to_string(source.oid), settings.publication_name};
+  const std::vector<std::string> parameters = {std::to_string(source.oid),
+                                               source.published ? settings.publication_name : ""};
   auto rows = connection.query("reading table " + source.name(), columns_sql(connection.server_version()),
                                parameters);
   if (!rows) return std::move(rows).error();

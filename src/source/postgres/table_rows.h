@@ -23,6 +23,7 @@ struct PublishedTable {
   std::uint32_t oid = 0;
   bool partitioned = false;
   char identity = 'd';
+  bool published = true;   ///< false: it will be, with all its columns
   std::string row_filter;  ///< of the publication (15 and later)
   std::int64_t estimated_rows = -1;
 

@@ -59,20 +59,30 @@ Next next_of_error(std::string_view error) {
 
 namespace {
 
+/// `... User app has no permissions ...`; older servers do not say which.
+std::string user_in(std::string_view error) {
+  constexpr std::string_view kFront = "User ";
+  const std::size_t end = error.find(" has no permissions");
+  const std::size_t from = end == std::string_view::npos ? end : error.rfind(kFront, end);
+  if (from == std::string_view::npos) return "name";
+  return std::string(error.substr(from + kFront.size(), end - from - kFront.size()));
+}
+
 /// A NOPERM names the command that lacks (`... to run the 'json.set' command`), or it is about keys.
 Error right_missing(std::string_view what, std::string_view error) {
   const std::size_t from = error.find('\'');
   const std::size_t to = from == std::string_view::npos ? from : error.find('\'', from + 1);
   const std::string start = "Redis refused " + std::string(what) + ": ";
+  const std::string setuser = "ACL SETUSER " + user_in(error);
   if (to == std::string_view::npos) {
     return stop_error(
         start + "the user may not use one of the keys (NOPERM)",
-        "ACL SETUSER name ~pattern, for the keys of the rows, for millrace:* and for the names of indexes");
+        setuser + " ~pattern, for the keys of the rows, for millrace:* and for the names of indexes");
   }
   std::string command(error.substr(from + 1, std::min<std::size_t>(to - from - 1, 40)));
   std::replace(command.begin(), command.end(), ' ', '|');
   return stop_error(start + "the user may not run " + command + " (NOPERM)",
-                    "ACL SETUSER name +" + command + "; docs/delivery.md lists what a sink needs");
+                    setuser + " +" + command + "; docs/delivery.md lists what a sink needs");
 }
 
 }  // namespace

@@ -199,9 +199,10 @@ Result<RowKey> RowKey::make(const KeyTemplate& key_template, std::string_view to
       case Kind::kColumn: {
         const auto column = find_column(schema, part.text);
         if (!column) {
+          const std::string near = near_column(schema, part.text);
           return reject_error(
               "target.key names a column " + part.text + " that table " + key.table_ + " has not got",
-              "name columns of the table, or give this topic a sink of its own");
+              near.empty() ? "name columns of the table, or give this topic a sink of its own" : near);
         }
         if (const auto fault = part_fault(part, schema.columns[*column]); !fault.empty()) {
           return reject_error("target.key: " + std::string(fault) + ", and " + part.text + " of table " +

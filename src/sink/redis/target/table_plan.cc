@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "sink/redis/target/template_part.h"
+
 namespace millrace::redis {
 namespace {
 
@@ -37,6 +39,24 @@ void keep_within_key(TablePlan& plan, std::span<const std::uint16_t> columns) {
   const auto& own = plan.schema->key_columns;
   const auto is_own = [&own](std::uint16_t c) { return std::find(own.begin(), own.end(), c) != own.end(); };
   if (!std::all_of(columns.begin(), columns.end(), is_own)) plan.within_table_key = false;
+}
+
+/// As append_score takes it.
+bool sorts(CellType type) {
+  switch (type) {
+    case CellType::kBool:
+    case CellType::kInt64:
+    case CellType::kUint64:
+    case CellType::kFloat64:
+    case CellType::kDecimal:
+    case CellType::kDate:
+    case CellType::kTime:
+    case CellType::kTimestamp:
+    case CellType::kTimestampTz:
+      return true;
+    default:
+      return false;
+  }
 }
 
 bool tells_expiry(CellType type) {
@@ -137,9 +157,16 @@ Status PlanCache::make_texts(TablePlan& plan) {
   if (!target_.score.empty()) {
     plan.score = find_column(schema, target_.score);
     if (!plan.score) {
+      const std::string near = near_column(schema, target_.score);
       return reject_error("target.score names a column " + target_.score + " that table " +
                               full_name(schema) + " has not got",
-                          "name a column of the table that holds numbers or times");
+                          near.empty() ? "name a column of the table that holds numbers or times" : near);
+    }
+    if (!sorts(schema.columns[*plan.score].type)) {
+      return reject_error("target.score names column " + target_.score + " of table " + full_name(schema) +
+                              ", which is " + schema.columns[*plan.score].source_type +
+                              " and no number to sort by",
+                          "name a column of numbers or times");
     }
     plan.written[*plan.score] = true;
   }
@@ -155,7 +182,8 @@ std::optional<std::uint16_t> PlanCache::expiry_column(TablePlan& plan, std::stri
   const std::string of = std::string(option) + " names column " + column + " of table " + full_name(schema);
   const auto found = find_column(schema, column);
   if (!found) {
-    warn(of + ", which is not there: what it was to end stays");
+    const std::string near = near_column(schema, column);
+    warn(of + ", which is not there: what it was to end stays" + (near.empty() ? "" : "; " + near));
     return std::nullopt;
   }
   if (!tells_expiry(schema.columns[*found].type)) {
@@ -196,8 +224,9 @@ Status PlanCache::make_document(TablePlan& plan) {
   auto fields = target_.fields.resolve(*plan.schema, missing);
   if (!fields) return std::move(fields).error();
   for (const std::string& name : missing) {
+    const std::string near = near_column(*plan.schema, name);
     warn("target.fields names a column " + name + " that table " + full_name(*plan.schema) +
-         " has not got: it is left out");
+         " has not got: it is left out" + (near.empty() ? "" : "; " + near));
   }
   for (const FieldList::Field& field : *fields) {
     MILLRACE_TRY(check_names(target_, field));

@@ -3,7 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <functional>
+#include <limits>
+#include <memory>
 
 #include "sink/redis/client/resp.h"
 #include "sink/redis/client/slot.h"
@@ -96,8 +99,13 @@ TEST(TargetWriter, KeyAndMemberAreToldApart) {
 
 TEST(TargetWriter, SortedSets) {
   TestBatch batch;
-  batch.insert(kTable, {1, "x", 5}).update(kTable, {}, {1, "x", 6}).update(kTable, {}, {2, "x", kNullCell});
-  batch.insert(kTable, {3, "q", "text"});
+  auto numbers = std::make_shared<TableSchema>(*kTable);
+  numbers->columns[2].type = CellType::kFloat64;
+  const TableSchemaPtr table = std::move(numbers);
+  const TestCell nan(CellType::kFloat64,
+                     std::bit_cast<std::int64_t>(std::numeric_limits<double>::quiet_NaN()));
+  batch.insert(table, {1, "x", 5}).update(table, {}, {1, "x", 6}).update(table, {}, {2, "x", kNullCell});
+  batch.insert(table, {3, "q", nan});
   const Written out(TargetType::kSortedSet, "all", [](Target& target) { target.score = "n"; }, batch);
   EXPECT_EQ(out.lines, (Lines{"ZADD all 6 1", "ZREM all 2"})) << "a row without a score is no member";
   ASSERT_EQ(out.rejected.size(), 1U);

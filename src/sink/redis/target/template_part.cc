@@ -202,6 +202,14 @@ std::string_view part_fault(const TemplatePart& part, const ColumnSchema& column
   }
 }
 
+std::string near_column(const TableSchema& schema, std::string_view name) {
+  std::vector<std::string_view> known;
+  known.reserve(schema.columns.size());
+  for (const ColumnSchema& column : schema.columns) known.push_back(column.name);
+  const std::string_view near = nearest_name(name, known);
+  return near.empty() ? std::string() : "did you mean " + std::string(near) + "?";
+}
+
 bool append_part(std::string& out, const TemplatePart& part, const Batch& batch, const Cell& cell) {
   if (part.function == Function::kDate) {
     append_date_parts(out, part.format, cell);

@@ -40,6 +40,9 @@ struct TemplatePart {
 /// Why `part` cannot be made of a column of that type; empty when it can.
 [[nodiscard]] std::string_view part_fault(const TemplatePart& part, const ColumnSchema& column);
 
+/// `did you mean id?` where a column of the table is called nearly so, else empty.
+[[nodiscard]] std::string near_column(const TableSchema& schema, std::string_view name);
+
 /// Appends what `part` makes of a cell that has a value. False when an array in it is not UTF-8; what was
 /// appended has then to be cut off.
 [[nodiscard]] bool append_part(std::string& out, const TemplatePart& part, const Batch& batch,

@@ -27,9 +27,10 @@ Result<RowText> RowText::make(const ValueTemplate& value_template, std::string_v
     if (part.kind == Kind::kColumn) {
       const auto column = find_column(schema, part.text);
       if (!column) {
+        const std::string near = near_column(schema, part.text);
         return reject_error(
             out.option_ + " names a column " + part.text + " that table " + out.table_ + " has not got",
-            "name columns of the table");
+            near.empty() ? "name columns of the table" : near);
       }
       if (const auto fault = part_fault(part, schema.columns[*column]); !fault.empty()) {
         return reject_error(out.option_ + ": " + std::string(fault) + ", and " + part.text + " of table " +
