@@ -148,6 +148,30 @@ def test_rights_that_lack(shop: Shop, database: Database, client: redis.Redis, l
         client.execute_command("ACL", "DELUSER", "app")
 
 
+def test_every_right_of_the_docs_is_asked_for(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """A user who may do nothing is told all of what docs/delivery.md lists for these outputs, and nothing else."""
+    database.script(PEOPLE)
+    settings: dict[str, Any] = {"redis.username": "app", "redis.password": "redis-app-7Qz",
+                                "indexes.ix.output": "json", "indexes.ix.prefix": "json:",
+                                "indexes.ix.fields.name": "TAG"}
+    for kind in ("json", "hash", "string", "set", "sorted_set", "stream"):
+        settings |= {f"outputs.{kind}.target.type": kind, f"outputs.{kind}.target.key": kind + ":{id}"}
+    settings |= {"outputs.sorted_set.target.score": "id", "outputs.string.target.guard": "version",
+                 "outputs.hash.target.expire": "60", "outputs.hash.target.expire.fields": "name 60",
+                 "outputs.merged.target.key": "merged:{id}", "outputs.merged.target.update": "merge",
+                 "outputs.lines.target.key": "json:{age}", "outputs.lines.target.nest": "lines",
+                 "outputs.lines.target.nest.in": "json"}
+    try:
+        set_user(client, "reset", "on", ">redis-app-7Qz", "~*", "+acl|dryrun")
+        found = lines(people(shop, settings), 3, "error")
+        told = {line.split(":")[0].removeprefix("right ") for line in found if line.startswith("right ")}
+        kinds = ("json", "hash", "string", "set", "sorted_set", "stream", "target.update: merge", "target.nest",
+                 "target.expire", "target.expire.fields", "target.guard: version", "indexes")
+        assert told == {right.removeprefix("+") for right in rights(*kinds)}
+    finally:
+        client.execute_command("ACL", "DELUSER", "app")
+
+
 def test_keys_that_the_user_may_not_use(shop: Shop, database: Database, client: redis.Redis) -> None:
     database.script(PEOPLE)
     settings = {"redis.username": "app", "redis.password": "redis-app-7Qz", "target.key": "p:{id}"}
