@@ -27,9 +27,10 @@ std::string_view KeyForms::Form::prefix() const { return std::string_view(text).
 
 KeyForms::KeyForms(std::span<const Output> outputs, const SinkTopics& topics) {
   for (const Output& output : outputs) {
-    if (output.target.nest) continue;  // their keys are their parents'
-    for (const std::string& topic : topics_of(output, topics).names)
-      forms_.push_back({output.name, topic, output.target.key_template.form(topic)});
+    for (const std::string& topic : topics_of(output, topics).names) {
+      forms_.push_back(
+          {output.name, topic, output.target.key_template.form(topic), output.target.nest.has_value()});
+    }
   }
 }
 
@@ -37,8 +38,9 @@ bool KeyForms::is_of_another(std::string_view output, std::string_view topic, st
   const auto own = std::ranges::find_if(
       forms_, [&](const Form& form) { return form.output == output && form.topic == topic; });
   const std::size_t told = own == forms_.end() ? 0 : own->prefix().size();
-  return std::ranges::any_of(
-      forms_, [&](const Form& form) { return form.prefix().size() > told && fits(form.text, key); });
+  return std::ranges::any_of(forms_, [&](const Form& form) {
+    return !form.nested && form.prefix().size() > told && fits(form.text, key);
+  });
 }
 
 }  // namespace millrace::redis

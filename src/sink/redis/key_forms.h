@@ -25,6 +25,7 @@ class KeyForms {
     std::string output;
     std::string topic;
     std::string text;  ///< see KeyTemplate::form
+    bool nested;       ///< the keys are those of its parent
     [[nodiscard]] std::string_view prefix() const;
   };
   std::vector<Form> forms_;

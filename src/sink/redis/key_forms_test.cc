@@ -15,6 +15,17 @@ Output output(const char* name, const char* topic, const char* key) {
   return out;
 }
 
+TEST(KeyForms, RowsThatNestShareTheKeysOfTheirParents) {
+  std::vector<Output> outputs = {output("parent", "s.p.parent", "parent:{id}"),
+                                 output("child", "s.p.child", "parent:{parent}"),
+                                 output("other", "s.p.other", "parent:of:{id}")};
+  outputs[1].target.nest = NestPath();
+  const KeyForms forms(outputs, {{"s.p.parent", "s.p.child", "s.p.other"}, false});
+  EXPECT_FALSE(forms.is_of_another("child", "s.p.child", "parent:8"));
+  EXPECT_FALSE(forms.is_of_another("parent", "s.p.parent", "parent:8"));
+  EXPECT_TRUE(forms.is_of_another("child", "s.p.child", "parent:of:8"));
+}
+
 TEST(KeyForms, AKeyIsOfTheFormThatTellsMostOfIt) {
   const std::vector<Output> outputs = {
       output("flight", "s.p.flight", "flight:{code}"), output("leg", "s.p.leg", "flight:leg:{id}"),
