@@ -220,6 +220,7 @@ void add_dead_letters(CLI::App& app, Chosen& chosen) {
   command->add_option("--id", options->ids, "This one; may be given more than once. Alone: all about it");
   command->add_option("--error", options->error, "Those whose error has this in it, whatever the numbers");
   command->add_option("--topic", options->topic, "Those of this topic");
+  command->add_option("--output", options->output, "Those of this output of the sink");
   command->add_flag("--all", options->all, "All that are open");
   command->add_option("--edit", options->edit_file,
                       "File with a JSON object, column to value, to send in place of the row's own values");

@@ -76,6 +76,7 @@ struct DeadLettersOptions {
   std::vector<std::uint64_t> ids;
   std::string error;
   std::string topic;
+  std::string output;
   bool all = false;
   std::string edit_file;
   bool force = false;

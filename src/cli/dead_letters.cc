@@ -25,6 +25,7 @@ std::string path_of(const DeadLettersOptions& options) {
 std::string filter_of(const DeadLettersOptions& options) {
   std::string out = "?state=" + options.state;
   if (!options.topic.empty()) out += "&topic=" + percent_encode(options.topic);
+  if (!options.output.empty()) out += "&output=" + percent_encode(options.output);
   if (!options.error.empty()) out += "&error=" + percent_encode(options.error);
   return out;
 }
@@ -103,8 +104,9 @@ void add_text(std::string& body, const char* name, const std::string& text) {
 }
 
 Result<std::string> body_of(const DeadLettersOptions& options) {
-  if (!options.all && options.ids.empty() && options.error.empty() && options.topic.empty()) {
-    return stop_error("it is not said which dead letters", "give --id, --error, --topic or --all");
+  if (!options.all && options.ids.empty() && options.error.empty() && options.topic.empty() &&
+      options.output.empty()) {
+    return stop_error("it is not said which dead letters", "give --id, --error, --topic, --output or --all");
   }
   std::string body = R"({"by":"command line")";
   if (!options.ids.empty()) {
@@ -114,6 +116,7 @@ Result<std::string> body_of(const DeadLettersOptions& options) {
   }
   add_text(body, "error", options.error);
   add_text(body, "topic", options.topic);
+  add_text(body, "output", options.output);
   if (options.all) body += ",\"all\":true";
   if (options.force) body += ",\"force\":true";
   if (!options.edit_file.empty()) {

@@ -91,7 +91,7 @@ Result<std::vector<DeadLetterView>> parse_dead_letters(std::string_view json) {
   std::vector<DeadLetterView> out;
   MILLRACE_TRY(each_of(json, [&](const JsonObject& one) {
     out.push_back({one.integer("id", 0), one.text("at"), one.text("state"), one.text("topic"),
-                   one.text("target_key"), one.text("error")});
+                   one.text("output"), one.text("target_key"), one.text("error")});
   }));
   return out;
 }
@@ -100,7 +100,7 @@ Result<std::vector<LetterGroupView>> parse_letter_groups(std::string_view json) 
   std::vector<LetterGroupView> out;
   MILLRACE_TRY(each_of(json, [&](const JsonObject& one) {
     out.push_back({one.integer("count", 0), one.text("first_at"), one.text("last_at"), one.text("topic"),
-                   one.text("error")});
+                   one.text("output"), one.text("error")});
   }));
   return out;
 }

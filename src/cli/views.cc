@@ -74,11 +74,17 @@ std::string topics_table(const std::vector<TopicView>& topics) {
   return table.text();
 }
 
+namespace {
+
+std::string or_dash(const std::string& text) { return text.empty() ? "-" : printable(text, 300); }
+
+}  // namespace
+
 std::string dead_letters_table(const std::vector<DeadLetterView>& letters) {
   if (letters.empty()) return "no dead letters\n";
-  TextTable table({{"ID", true}, {"AT"}, {"STATE"}, {"TOPIC"}, {"TARGET KEY"}, {"ERROR"}});
+  TextTable table({{"ID", true}, {"AT"}, {"STATE"}, {"TOPIC"}, {"OUTPUT"}, {"TARGET KEY"}, {"ERROR"}});
   for (const DeadLetterView& one : letters) {
-    table.add({std::to_string(one.id), one.at, one.state, printable(one.topic, 300),
+    table.add({std::to_string(one.id), one.at, one.state, printable(one.topic, 300), or_dash(one.output),
                printable(one.target_key, 300), printable(one.error, 1000)});
   }
   return table.text();
@@ -86,10 +92,10 @@ std::string dead_letters_table(const std::vector<DeadLetterView>& letters) {
 
 std::string letter_groups_table(const std::vector<LetterGroupView>& groups) {
   if (groups.empty()) return "no dead letters\n";
-  TextTable table({{"COUNT", true}, {"FIRST"}, {"LAST"}, {"TOPIC"}, {"ERROR"}});
+  TextTable table({{"COUNT", true}, {"FIRST"}, {"LAST"}, {"TOPIC"}, {"OUTPUT"}, {"ERROR"}});
   for (const LetterGroupView& one : groups) {
     table.add({grouped(positive(one.count)), one.first_at, one.last_at, printable(one.topic, 300),
-               printable(one.error, 1000)});
+               or_dash(one.output), printable(one.error, 1000)});
   }
   return table.text();
 }

@@ -39,6 +39,7 @@ struct DeadLetterView {
   std::string at;
   std::string state;
   std::string topic;
+  std::string output;  ///< empty: the sink has one
   std::string target_key;
   std::string error;
 };
@@ -48,6 +49,7 @@ struct LetterGroupView {
   std::string first_at;
   std::string last_at;
   std::string topic;
+  std::string output;
   std::string error;
 };
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -39,11 +40,18 @@ struct Rejected {
   std::string topic;
   std::string target_key;  ///< where it should have gone; shown to the operator, never logged
   std::string error;       ///< without cell values
+  std::string output{};    ///< of a sink that writes rows in several ways, the one that this is of
 };
 
 struct Settled {
   LogPosition durable;             ///< everything before it is in the target or among the rejected
   std::vector<Rejected> rejected;  ///< since the last poll
+};
+
+/// What became of a row that was sent again: taken unless something is said here.
+struct Resent {
+  std::vector<Rejected> rejected;
+  bool overtaken = false;  ///< left out: the target itself knows of a later change of its key
 };
 
 struct SinkStatus {
@@ -74,12 +82,13 @@ class Sink {
   /// names durable is durable as far as the target promises; rejects must reach the log before or with the
   /// offset they belong to.
   [[nodiscard]] virtual Result<Settled> poll(std::int64_t until_us) = 0;
-  /// Applies one row that was rejected before and may be taken now; rows behind it have been applied since.
+  /// Applies one row that `output` (as in Rejected) did not take before and may take now; rows behind it have
+  /// been applied since.
   /// Called only while all that was written is settled; the target has the row, or it is in the answer, when
   /// this returns. The target's position stays where it is. A target that does not answer is an error as with
   /// `write`: the row may then have been applied, and is sent again. A reject error: this sink cannot do it
-  /// at all.
-  [[nodiscard]] virtual Result<std::vector<Rejected>> resend(const ReadBatch& /*rows*/) {
+  /// at all, or has no such output any more.
+  [[nodiscard]] virtual Result<Resent> resend(const ReadBatch& /*rows*/, std::string_view /*output*/) {
     return reject_error("this kind of sink cannot be sent a row again");
   }
   /// The log has the settled position and its rejects on disk.

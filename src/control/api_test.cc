@@ -284,12 +284,13 @@ TEST_F(ApiTest, ListsDeadLetters) {
   source.name = "shop";
   status_ = {source, sink};
   append(2, "0/1");
-  const std::vector<Rejected> rejected = {{1, 0, 1, "p.public.t", "t:id:\"1\"", "WRONGTYPE"}};
+  const std::vector<Rejected> rejected = {{1, 0, 1, "p.public.t", "t:id:\"1\"", "WRONGTYPE", "documents"}};
   ASSERT_TRUE(log_->settle("cache", *log_->latest(), rejected));
   const HttpResponse response = get("/api/v1/connectors/cache/dead-letters");
   EXPECT_EQ(response.status, 200);
-  EXPECT_THAT(response.body, HasSubstr(R"("at":"2023-11-14T22:13:20.000Z","topic":"p.public.t",)"
-                                       R"("target_key":"t:id:\"1\"","error":"WRONGTYPE")"));
+  EXPECT_THAT(response.body,
+              HasSubstr(R"("at":"2023-11-14T22:13:20.000Z","topic":"p.public.t",)"
+                        R"("output":"documents","target_key":"t:id:\"1\"","error":"WRONGTYPE")"));
   EXPECT_EQ(get("/api/v1/connectors/shop/dead-letters").status, 400);
   EXPECT_THAT(get("/api/v1/connectors/cach/dead-letters").body, HasSubstr("did you mean cache?"));
   EXPECT_EQ(get("/api/v1/connectors/cache/dead-letters", {{"limit", "x"}}).status, 400);
@@ -343,7 +344,8 @@ TEST_F(LettersApiTest, ListsByStateTopicAndError) {
 
 TEST_F(LettersApiTest, GroupsByTheFormOfTheError) {
   const std::string body = letters("/groups").body;
-  EXPECT_THAT(body, HasSubstr(R"([{"count":2,"topic":"p.public.t","error":"error N","first_at":)"));
+  EXPECT_THAT(body,
+              HasSubstr(R"([{"count":2,"topic":"p.public.t","output":"","error":"error N","first_at":)"));
   EXPECT_THAT(body, HasSubstr(R"("first":{"id":1,"commit":"0/1","index":0,)"));
   EXPECT_THAT(body, HasSubstr(R"("last":{"id":2,"commit":"0/1","index":1,)"));
   EXPECT_THAT(body, Not(HasSubstr("other")));
@@ -364,12 +366,13 @@ TEST_F(LettersApiTest, ShowsAndExportsTheRowAndItsHistory) {
 
 TEST_F(LettersApiTest, HandsRequestsOn) {
   const HttpResponse taken =
-      act("replay", R"({"ids":[2,1,2],"error":"e","topic":"t","force":true,"by":"me"})");
+      act("replay", R"({"ids":[2,1,2],"error":"e","topic":"t","output":"o","force":true,"by":"me"})");
   EXPECT_EQ(taken.status, 202);
   EXPECT_EQ(taken.body, "{\"operation\":1}\n");
   EXPECT_EQ(requests_[0].which.ids, (std::vector<std::uint64_t>{1, 2}));
   EXPECT_EQ(requests_[0].which.error, "e");
   EXPECT_EQ(requests_[0].which.topic, "t");
+  EXPECT_EQ(requests_[0].which.output, "o");
   EXPECT_TRUE(requests_[0].force);
   EXPECT_EQ(requests_[0].by, "me");
   EXPECT_EQ(act("drop", R"({"all":true})").status, 202);

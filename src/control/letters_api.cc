@@ -31,6 +31,7 @@ std::optional<HttpResponse> no_sink(const Api& api, const std::string& name) {
 Result<LetterFilter> parse_filter(const HttpRequest& request) {
   LetterFilter filter;
   filter.topic = request.query_value("topic").value_or("");
+  filter.output = request.query_value("output").value_or("");
   filter.error = request.query_value("error").value_or("");
   const std::string state = request.query_value("state").value_or("open");
   bool known = state == "open" || state == "all";
@@ -127,18 +128,18 @@ HttpResponse answer_groups(const Api& api, const HttpRequest& request) {
   if (auto wrong = no_sink(api, name)) return *std::move(wrong);
   const auto filter = parse_filter(request);
   if (!filter) return http_error(400, filter.error().message);
-  std::map<std::pair<std::string, std::string>, LetterGroup> groups;
+  std::map<std::tuple<std::string, std::string, std::string>, LetterGroup> groups;
   for (std::uint64_t from = 0;;) {
     auto page = api.log.dead_letters(name, from, kPage);
     if (!page) return failure(500, page.error());
     for (DeadLetter& letter : *page) {
       from = letter.id + 1;
       if (!filter->matches(letter)) continue;
-      std::pair key(letter.rejected.topic, error_form(letter.rejected.error));
+      std::tuple key(letter.rejected.topic, letter.rejected.output, error_form(letter.rejected.error));
       // More kinds of errors than anyone reads: the rest of them as one.
-      if (groups.size() >= kMaxGroups && !groups.contains(key)) key = {"", "other errors"};
+      if (groups.size() >= kMaxGroups && !groups.contains(key)) key = {"", "", "other errors"};
       LetterGroup& group = groups[key];
-      std::tie(group.topic, group.error) = key;
+      std::tie(group.topic, group.output, group.error) = key;
       add_to_group(group, std::move(letter));
     }
     if (page->size() < kPage) break;
@@ -147,7 +148,7 @@ HttpResponse answer_groups(const Api& api, const HttpRequest& request) {
   out.reserve(groups.size());
   for (auto& [key, group] : groups) out.push_back(std::move(group));
   std::ranges::sort(out, [](const LetterGroup& a, const LetterGroup& b) {
-    return std::tie(b.count, a.topic, a.error) < std::tie(a.count, b.topic, b.error);
+    return std::tie(b.count, a.topic, a.output, a.error) < std::tie(a.count, b.topic, b.output, b.error);
   });
   return json_response(200, letter_groups_json(out));
 }

@@ -36,6 +36,7 @@ void add_letter(JsonBuilder& json, const DeadLetter& letter) {
   json.key("id").unsigned_integer(letter.id);
   json.key("at").text(time_text(letter.at_us));
   json.key("topic").text(letter.rejected.topic);
+  json.key("output").text(letter.rejected.output);
   json.key("target_key").text(letter.rejected.target_key);
   json.key("error").text(letter.rejected.error);
   add_place(json, letter);
@@ -155,6 +156,7 @@ std::string letter_groups_json(const std::vector<LetterGroup>& groups) {
     json.begin_object();
     json.key("count").unsigned_integer(one.count);
     json.key("topic").text(one.topic);
+    json.key("output").text(one.output);
     json.key("error").text(one.error);
     json.key("first_at").text(time_text(one.first_us));
     json.key("last_at").text(time_text(one.last_us));
@@ -203,6 +205,8 @@ Result<LetterRequest> parse_letter_request(std::string_view body, std::string& e
       taken = take_text(name, value, request.which.error);
     } else if (name == "topic") {
       taken = take_text(name, value, request.which.topic);
+    } else if (name == "output") {
+      taken = take_text(name, value, request.which.output);
     } else if (name == "all") {
       taken = take_truth(name, value, all);
     } else if (name == "force") {
@@ -214,14 +218,16 @@ Result<LetterRequest> parse_letter_request(std::string_view body, std::string& e
     } else {
       taken =
           stop_error(name == "edit" ? "edit: expected an object" : "the body has an unknown member " + name,
-                     "ids, error, topic, all, force, edit and by are known");
+                     "ids, error, topic, output, all, force, edit and by are known");
     }
     if (!taken) return std::move(taken).error();
   }
   request.by.resize(std::min(request.by.size(), kMaxBy));
   const LetterFilter& which = request.which;
-  if (!all && which.ids.empty() && which.error.empty() && which.topic.empty())
-    return stop_error("it is not said which dead letters", "give ids, error or topic, or \"all\":true");
+  if (!all && which.ids.empty() && which.error.empty() && which.topic.empty() && which.output.empty()) {
+    return stop_error("it is not said which dead letters",
+                      "give ids, error, topic or output, or \"all\":true");
+  }
   if (!edit.empty() && which.ids.size() != 1)
     return stop_error("edit: one letter can be edited at a time", "give its number in ids");
   return request;

@@ -60,6 +60,7 @@ std::string error_form(std::string_view error) {
 bool LetterFilter::matches(const DeadLetter& letter) const {
   if (!ids.empty() && !std::ranges::binary_search(ids, letter.id)) return false;
   if (!topic.empty() && letter.rejected.topic != topic) return false;
+  if (!output.empty() && letter.rejected.output != output) return false;
   if (!error.empty() && error_form(letter.rejected.error).find(error_form(error)) == std::string::npos)
     return false;
   if (!states.empty()) return std::ranges::find(states, letter.state) != states.end();

@@ -78,6 +78,7 @@ struct LetterFilter {
   std::vector<std::uint64_t> ids{};  ///< ascending; those are meant whatever their state
   std::string error{};               ///< its form is part of the letter's
   std::string topic{};
+  std::string output{};
   std::vector<LetterState> states{};  ///< none: the open ones, or any when ids are given
 
   [[nodiscard]] bool matches(const DeadLetter& letter) const;

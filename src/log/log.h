@@ -88,19 +88,20 @@ class Log {
 
   [[nodiscard]] virtual Result<std::optional<LogPosition>> settled(std::string_view sink) = 0;
   /// The sink's position and its rejects, synced: each reject is on disk, with a copy of its row, before or
-  /// with the position. One with the same stream, sequence and row as a letter of this sink is that letter,
-  /// parked once more: sent again, it is still one. From its first settle on a sink is known, and retention
-  /// keeps what it has not read. Let a new one settle `earliest()` before it reads; it starts incomplete when
-  /// a stream's first_sequence is not 0.
+  /// with the position. One with the same stream, sequence, row and output as a letter of this sink is that
+  /// one, parked once more: sent again, it is still one. From its first settle on a sink is known, and
+  /// retention keeps what it has not read. Let a new one settle `earliest()` before it reads; it starts
+  /// incomplete when a stream's first_sequence is not 0.
   [[nodiscard]] virtual Status settle(std::string_view sink, const LogPosition& durable,
                                       std::span<const Rejected> rejected) = 0;
   /// By id from `from_id` on, whatever their state.
   [[nodiscard]] virtual Result<std::vector<DeadLetter>> dead_letters(std::string_view sink,
                                                                      std::uint64_t from_id,
                                                                      std::size_t limit) = 0;
-  /// The letter of a row of the log, if that row was ever rejected.
+  /// The letter of a row of the log, if that row was ever rejected by that output (see Rejected).
   [[nodiscard]] virtual Result<std::optional<DeadLetter>> dead_letter_of(std::string_view sink,
-                                                                         const StreamPosition& row) = 0;
+                                                                         const StreamPosition& row,
+                                                                         std::string_view output) = 0;
   /// The row of a letter: its copy, else the log's, if that has it still.
   [[nodiscard]] virtual Result<LetterImage> dead_letter_row(std::string_view sink,
                                                             const DeadLetter& letter) = 0;

@@ -27,12 +27,29 @@ TEST_P(LogConformance, ADeadLetterKeepsItsRowWhenRetentionTakesTheLogs) {
     EXPECT_EQ(letters[0].commit, "c1");
     EXPECT_EQ(letters[0].state, LetterState::kParked);
     EXPECT_EQ(letter_value(*log_, letters[0]), "2");
-    const auto same = log_->dead_letter_of("cache", {stream(), 0, 1});
+    const auto same = log_->dead_letter_of("cache", {stream(), 0, 1}, "");
     ASSERT_TRUE(same && *same);
     EXPECT_EQ((*same)->id, letters[0].id);
-    EXPECT_FALSE(log_->dead_letter_of("cache", {stream(), 0, 0})->has_value());
+    EXPECT_FALSE(log_->dead_letter_of("cache", {stream(), 0, 0}, "")->has_value());
     reopen();
   }
+}
+
+TEST_P(LogConformance, EachOutputThatRejectsARowHasALetterOfItsOwn) {
+  append(test_batch({{"a", 1, "1"}}), test_position(1));
+  const Rejected plain{stream(), 0, 0, "a", "k", "by one"};
+  Rejected other = plain;
+  other.output = "documents";
+  ASSERT_TRUE(log_->settle("cache", *log_->latest(), {{plain, other}}));
+  ASSERT_TRUE(log_->settle("cache", *log_->latest(), {{other}}));
+  reopen();
+  const auto letters = *log_->dead_letters("cache", 0, 10);
+  ASSERT_EQ(letters.size(), 2U);
+  EXPECT_EQ(letters[0].rejected.output, "");
+  EXPECT_EQ(letters[1].rejected.output, "documents");
+  EXPECT_EQ((*log_->dead_letter_of("cache", {stream(), 0, 0}, "documents"))->id, letters[1].id);
+  EXPECT_EQ((*log_->dead_letter_of("cache", {stream(), 0, 0}, ""))->id, letters[0].id);
+  EXPECT_FALSE(log_->dead_letter_of("cache", {stream(), 0, 0}, "hashes")->has_value());
 }
 
 TEST_P(LogConformance, ARowTooLargeForACopyIsReadFromTheLogWhileThatHasIt) {

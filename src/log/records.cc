@@ -93,8 +93,8 @@ std::string letter_row(std::string_view sink, std::uint64_t id) {
 }
 std::string next_letter(std::string_view sink) { return Writer().tag('n').rest(sink).take(); }
 std::string rejects(std::string_view sink) { return Writer().tag('r').text(sink).take(); }
-std::string reject(std::string_view sink, const StreamPosition& row) {
-  return Writer().tag('r').text(sink).u32(row.stream).u64(row.sequence).u32(row.row).take();
+std::string reject(std::string_view sink, const StreamPosition& row, std::string_view output) {
+  return Writer().tag('r').text(sink).u32(row.stream).u64(row.sequence).u32(row.row).rest(output).take();
 }
 std::string states(std::string_view owner) { return Writer().tag('a').text(owner).take(); }
 std::string state(std::string_view owner, std::string_view key) {
@@ -254,6 +254,7 @@ std::string encode(const DeadLetter& r) {
     out.i64(event.at_us).tag(static_cast<char>(event.what)).tag(static_cast<char>(event.state));
     out.text(event.by).text(event.note).text(event.edited);
   }
+  if (!r.rejected.output.empty()) out.text(r.rejected.output);
   return out.take();
 }
 
@@ -305,6 +306,7 @@ Result<DeadLetter> decode(std::string_view bytes) {
     r.changed_us = r.at_us;
   } else {
     read_fate(in, r);
+    if (in.ok() && in.left() > 0) r.rejected.output = read_text(in);
   }
   return finish(in, std::move(r), "dead letter");
 }

@@ -96,7 +96,7 @@ namespace keys {
 [[nodiscard]] std::string letter_row(std::string_view sink, std::uint64_t id);
 [[nodiscard]] std::string next_letter(std::string_view sink);
 [[nodiscard]] std::string rejects(std::string_view sink);
-[[nodiscard]] std::string reject(std::string_view sink, const StreamPosition& row);
+[[nodiscard]] std::string reject(std::string_view sink, const StreamPosition& row, std::string_view output);
 [[nodiscard]] std::string states(std::string_view owner);
 [[nodiscard]] std::string state(std::string_view owner, std::string_view key);
 /// kIndexSpace.

@@ -49,7 +49,8 @@ class StoreLog final : public Log {
   [[nodiscard]] Result<std::vector<DeadLetter>> dead_letters(std::string_view sink, std::uint64_t from_id,
                                                              std::size_t limit) override;
   [[nodiscard]] Result<std::optional<DeadLetter>> dead_letter_of(std::string_view sink,
-                                                                 const StreamPosition& row) override;
+                                                                 const StreamPosition& row,
+                                                                 std::string_view output) override;
   [[nodiscard]] Result<LetterImage> dead_letter_row(std::string_view sink, const DeadLetter& letter) override;
   [[nodiscard]] Status update_dead_letters(std::string_view name,
                                            std::span<const DeadLetter> letters) override;

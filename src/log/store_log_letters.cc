@@ -44,8 +44,9 @@ Result<std::optional<DeadLetter>> StoreLog::find_letter(std::string_view sink, s
   return std::optional(std::move(*letter));
 }
 
-Result<std::optional<DeadLetter>> StoreLog::dead_letter_of(std::string_view sink, const StreamPosition& row) {
-  auto bytes = store_->get(kMetaSpace, keys::reject(sink, row));
+Result<std::optional<DeadLetter>> StoreLog::dead_letter_of(std::string_view sink, const StreamPosition& row,
+                                                           std::string_view output) {
+  auto bytes = store_->get(kMetaSpace, keys::reject(sink, row, output));
   if (!bytes) return std::move(bytes).error();
   if (!*bytes) return std::optional<DeadLetter>();
   const auto id = decode<std::uint64_t>(**bytes);
@@ -75,7 +76,7 @@ void StoreLog::keep_row(std::string_view sink, DeadLetter& letter, const BatchPt
 }
 
 Status StoreLog::park(std::string_view sink, const Rejected& row, const BatchPtr& batch, LetterWrite& out) {
-  auto found = dead_letter_of(sink, place_of(row));
+  auto found = dead_letter_of(sink, place_of(row), row.output);
   if (!found) return std::move(found).error();
   const std::int64_t now_us = environment_.clock.wall_us();
   DeadLetter letter = std::move(*found).value_or(DeadLetter());
@@ -90,7 +91,7 @@ Status StoreLog::park(std::string_view sink, const Rejected& row, const BatchPtr
   }
   letter.rejected = row;
   if (letter.row != LetterRow::kCopied) keep_row(sink, letter, batch, out);
-  out.put(keys::reject(sink, place_of(row)), encode_number(letter.id));
+  out.put(keys::reject(sink, place_of(row), row.output), encode_number(letter.id));
   out.put(keys::dead_letter(sink, letter.id), encode(letter));
   return {};
 }
@@ -101,11 +102,13 @@ Status StoreLog::settle(std::string_view name, const LogPosition& durable,
   const std::lock_guard writing(sink.writing);
   LetterWrite out;
   out.tally = sink.letters;
-  std::map<StreamPosition, const Rejected*> rows;  // a row named twice is one letter, with its last error
-  for (const Rejected& row : rejected) rows[place_of(row)] = &row;
+  // A row that an output names twice is one letter, with its last error.
+  std::map<std::pair<StreamPosition, std::string_view>, const Rejected*> rows;
+  for (const Rejected& row : rejected) rows[{place_of(row), row.output}] = &row;
   BatchPtr batch;
   StreamPosition of;
-  for (const auto& [place, row] : rows) {
+  for (const auto& [which, row] : rows) {
+    const StreamPosition& place = which.first;
     if (batch == nullptr || place.stream != of.stream || place.sequence != of.sequence) {
       auto found = batch_at(place.stream, place.sequence);
       batch = found ? std::move(*found) : nullptr;
@@ -249,7 +252,8 @@ Status StoreLog::purge_letters(const std::string& name, const RetentionPolicy& p
     if (!*letter) continue;
     --out.tally.all;
     out.tally.row_bytes -= (*letter)->row_bytes;
-    out.write.remove(kMetaSpace, keys::reject(name, place_of((*letter)->rejected)));
+    out.write.remove(kMetaSpace,
+                     keys::reject(name, place_of((*letter)->rejected), (*letter)->rejected.output));
     out.write.remove(kMetaSpace, keys::letter_row(name, (*letter)->id));
     out.write.remove(kMetaSpace, keys::dead_letter(name, (*letter)->id));
   }

@@ -7,11 +7,12 @@
 
 namespace millrace {
 
-WatchedRow watched_row(const StreamPosition& place, const LetterImage& image) {
+WatchedRow watched_row(const StreamPosition& place, std::string output, const LetterImage& image) {
   const Batch& batch = *image.batch;
   const Row row = batch.row(image.row);
   WatchedRow out;
   out.place = place;
+  out.output = std::move(output);
   out.topic = batch.topics()[row.topic];
   out.whole_table = row.op == Op::kTruncate;
   out.form = key_form(batch.schema(row));
@@ -20,7 +21,7 @@ WatchedRow watched_row(const StreamPosition& place, const LetterImage& image) {
 }
 
 void LaterRows::watch(const WatchedRow& row) {
-  Topic& topic = topics_[row.topic];
+  Topic& topic = topics_[row.topic][row.output];
   for (const std::string& key : row.keys) topic.keys[key].watch(row.place);
   topic.truncated.watch(row.place);
   topic.any.watch(row.place);
@@ -78,7 +79,7 @@ Status LaterRows::step(StreamPosition& cursor, const StreamPosition& end) {
 
 Status LaterRows::look_at(const ReadBatch& rows, const StreamPosition& end) {
   const Batch& batch = *rows.batch;
-  std::vector<Topic*> topics(batch.topics().size(), nullptr);
+  std::vector<Outputs*> topics(batch.topics().size(), nullptr);
   for (std::size_t i = 0; i < topics.size(); ++i) {
     const auto at = topics_.find(batch.topics()[i]);
     if (at != topics_.end()) topics[i] = &at->second;
@@ -88,47 +89,47 @@ Status LaterRows::look_at(const ReadBatch& rows, const StreamPosition& end) {
   for (std::uint32_t i = rows.first_row; i < rows.end_row; ++i) {
     const StreamPosition place{rows.stream, rows.sequence, i};
     const RowRecord& record = batch.records()[i];
-    Topic* topic = topics[record.topic];
-    if (topic != nullptr && place < end) MILLRACE_TRY(take(*topic, batch, place, forms[record.schema]));
+    Outputs* outputs = topics[record.topic];
+    if (outputs != nullptr && place < end) MILLRACE_TRY(take(*outputs, batch, place, forms[record.schema]));
   }
   return {};
 }
 
-Status LaterRows::take(Topic& topic, const Batch& batch, const StreamPosition& place,
+Status LaterRows::take(Outputs& outputs, const Batch& batch, const StreamPosition& place,
                        const std::string& form) {
   const Row row = batch.row(place.row);
   if (row.op > Op::kTruncate) return {};
-  std::vector<Mark*> touched;
-  if (topic.all) touched.push_back(&topic.any);
-  if (row.op == Op::kTruncate) {
-    touched.push_back(&topic.truncated);
-  } else {
-    topic.forms[form] = place;
-    for (const std::string& key : row_keys(batch, row)) {
+  const bool truncates = row.op == Op::kTruncate;
+  const std::vector<std::string> keys = truncates ? std::vector<std::string>() : row_keys(batch, row);
+  for (auto& [output, topic] : outputs) {
+    std::vector<Mark*> touched;
+    if (topic.all) touched.push_back(&topic.any);
+    if (truncates) touched.push_back(&topic.truncated);
+    if (!truncates) topic.forms[form] = place;
+    for (const std::string& key : keys) {
       const auto at = topic.keys.find(key);
       if (at != topic.keys.end()) touched.push_back(&at->second);
     }
-  }
-  if (std::ranges::none_of(touched, &Mark::is_open)) return {};
-  const auto applied = was_applied(place);
-  if (!applied) return applied.error();
-  if (*applied) {
+    if (std::ranges::none_of(touched, &Mark::is_open)) continue;
+    const auto applied = was_applied(place, output);
+    if (!applied) return applied.error();
+    if (!*applied) continue;
     for (Mark* mark : touched) mark->last = place;
   }
   return {};
 }
 
 /// Not when it was rejected too.
-Result<bool> LaterRows::was_applied(const StreamPosition& place) {
-  const auto letter = log_.dead_letter_of(sink_, place);
+Result<bool> LaterRows::was_applied(const StreamPosition& place, std::string_view output) {
+  const auto letter = log_.dead_letter_of(sink_, place, output);
   if (!letter) return letter.error();
   return !*letter || (*letter)->state == LetterState::kDone;
 }
 
 LaterRows::Verdict LaterRows::verdict(const WatchedRow& row) const {
   const auto topic = topics_.find(row.topic);
-  if (topic == topics_.end()) return Verdict::kNoKey;
-  const Topic& seen = topic->second;
+  if (topic == topics_.end() || !topic->second.contains(row.output)) return Verdict::kNoKey;
+  const Topic& seen = topic->second.at(row.output);
   if (seen.truncated.later_than(row.place)) return Verdict::kLater;
   if (row.whole_table && seen.any.later_than(row.place)) return Verdict::kLater;
   for (const std::string& key : row.keys) {

@@ -18,11 +18,13 @@ namespace millrace {
 struct WatchedRow {
   StreamPosition place;
   std::string topic;
+  std::string output;             ///< that did not take it; see Rejected
   std::string form;               ///< of its key
   std::vector<std::string> keys;  ///< none: not known
   bool whole_table = false;       ///< a TRUNCATE
 };
-[[nodiscard]] WatchedRow watched_row(const StreamPosition& place, const LetterImage& image);
+[[nodiscard]] WatchedRow watched_row(const StreamPosition& place, std::string output,
+                                     const LetterImage& image);
 
 /// Finds out, by reading the log once, which parked rows of a sink have been overtaken: a later change of the
 /// same key was applied, so that sending them again would bring old values back. One thread.
@@ -54,7 +56,7 @@ class LaterRows {
     [[nodiscard]] bool is_open() const { return !last || *last <= watched; }
     [[nodiscard]] bool later_than(const StreamPosition& place) const { return last && place < *last; }
   };
-  struct Topic {
+  struct Topic {  // in an output
     std::unordered_map<std::string, Mark> keys;
     std::map<std::string, StreamPosition> forms;  // where last seen
     Mark truncated;
@@ -64,9 +66,10 @@ class LaterRows {
 
   [[nodiscard]] Status step(StreamPosition& cursor, const StreamPosition& end);
   [[nodiscard]] Status look_at(const ReadBatch& rows, const StreamPosition& end);
-  [[nodiscard]] Status take(Topic& topic, const Batch& batch, const StreamPosition& place,
+  using Outputs = std::map<std::string, Topic, std::less<>>;
+  [[nodiscard]] Status take(Outputs& outputs, const Batch& batch, const StreamPosition& place,
                             const std::string& form);
-  [[nodiscard]] Result<bool> was_applied(const StreamPosition& place);
+  [[nodiscard]] Result<bool> was_applied(const StreamPosition& place, std::string_view output);
   [[nodiscard]] Result<std::uint64_t> first_sequence(StreamId stream);
 
   Log& log_;
@@ -74,7 +77,7 @@ class LaterRows {
   const std::string sink_;
   std::map<StreamId, StreamPosition> cursors_;
   std::map<StreamId, StreamPosition> cuts_;  // rows between cursor and here were gone
-  std::map<std::string, Topic, std::less<>> topics_;
+  std::map<std::string, Outputs, std::less<>> topics_;
 };
 
 }  // namespace millrace

@@ -16,8 +16,10 @@ StreamPosition place_of(const DeadLetter& letter) {
   return {letter.rejected.stream, letter.rejected.sequence, letter.rejected.row};
 }
 
-/// Keys of different tables are different.
-std::string full_key(const WatchedRow& row, const std::string& key) { return row.topic + '\0' + key; }
+/// Keys of different tables and outputs are different.
+std::string full_key(const WatchedRow& row, const std::string& key) {
+  return row.topic + '\0' + row.output + '\0' + key;
+}
 
 }  // namespace
 
@@ -90,11 +92,12 @@ Status LetterWork::take(const DeadLetter& letter) {
   Item item;
   item.id = letter.id;
   item.row.place = place_of(letter);
+  item.row.output = letter.rejected.output;
   if (job_.request.action == Action::kReplay) {
     const auto image = image_of(letter);
     if (!image) return image.error();
     item.has_row = image->batch != nullptr;
-    if (item.has_row) item.row = watched_row(item.row.place, *image);
+    if (item.has_row) item.row = watched_row(item.row.place, letter.rejected.output, *image);
     if (item.has_row && !job_.request.force) later_->watch(item.row);
   }
   items_.push_back(std::move(item));
@@ -219,19 +222,21 @@ Status LetterWork::send_row(Sink& sink, const LogPosition& settled, const Letter
   rows.topic_selected.assign(image.batch->topics().size(), true);
   rows.after = settled;
   rows.resent = true;
-  Result<std::vector<Rejected>> rejected = sink.resend(rows);
-  if (!rejected && rejected.error().next != Next::kReject) return std::move(rejected).error();
-  if (!rejected) {
-    hold(letter, rejected.error().message);
+  Result<Resent> sent = sink.resend(rows, letter.rejected.output);
+  if (!sent && sent.error().next != Next::kReject) return std::move(sent).error();
+  if (!sent) {
+    hold(letter, sent.error().message);
     return {};
   }
   ++letter.sent_again;
-  if (rejected->empty()) {
-    conclude(letter, LetterState::kDone, {});
+  if (sent->rejected.empty()) {
+    conclude(letter, sent->overtaken ? LetterState::kSuperseded : LetterState::kDone,
+             sent->overtaken ? "the target has a later version of its key" : "");
     return {};
   }
-  letter.rejected.error = rejected->back().error;
-  if (!rejected->back().target_key.empty()) letter.rejected.target_key = rejected->back().target_key;
+  const Rejected& rejected = sent->rejected.back();
+  letter.rejected.error = rejected.error;
+  if (!rejected.target_key.empty()) letter.rejected.target_key = rejected.target_key;
   conclude(letter, LetterState::kFailed, letter.rejected.error);
   return {};
 }

@@ -62,7 +62,7 @@ class LetterWorkTest : public testing::Test {
   }
   /// Rejects that `resend` answers with.
   void refuse_next(const std::string& error) {
-    script_.resend_answers.emplace_back(std::vector<Rejected>{{1, 0, 0, "t", "new key", error}});
+    script_.resend_answers.emplace_back(Resent{{{1, 0, 0, "t", "new key", error}}});
   }
 
   stubs::Bench bench_;
@@ -244,7 +244,7 @@ TEST_F(LetterWorkTest, ALostConnectionAndAFullDiskSendSomeAgainAndLoseNone) {
   for (std::int64_t key = 1; key <= 3; ++key) append(key);
   for (std::uint64_t i = 0; i < 3; ++i) reject(i);
   turn();
-  script_.resend_answers.emplace_back(std::vector<Rejected>());
+  script_.resend_answers.emplace_back(Resent());
   script_.resend_answers.emplace_back(reconnect_error("gone"));
   script_.position = *LogPosition::parse("1:3:0");
   const LetterOperation done = operate({}, 3000);

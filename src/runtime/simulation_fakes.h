@@ -104,7 +104,7 @@ class FakeTarget final : public Sink {
   [[nodiscard]] Result<std::optional<LogPosition>> open(TaskContext& context) override;
   [[nodiscard]] Status write(const ReadBatch& rows) override;
   [[nodiscard]] Result<Settled> poll(std::int64_t until_us) override;
-  [[nodiscard]] Result<std::vector<Rejected>> resend(const ReadBatch& rows) override;
+  [[nodiscard]] Result<Resent> resend(const ReadBatch& rows, std::string_view output) override;
   [[nodiscard]] Status settled(const LogPosition& durable) override;
   [[nodiscard]] SinkStatus status() const override { return {}; }
   void close() override { in_flight_.clear(); }

@@ -49,9 +49,9 @@ class FaultyLog final : public Log {
                                                std::size_t limit) override {
     return inner_->dead_letters(sink, from, limit);
   }
-  Result<std::optional<DeadLetter>> dead_letter_of(std::string_view sink,
-                                                   const StreamPosition& row) override {
-    return inner_->dead_letter_of(sink, row);
+  Result<std::optional<DeadLetter>> dead_letter_of(std::string_view sink, const StreamPosition& row,
+                                                   std::string_view output) override {
+    return inner_->dead_letter_of(sink, row, output);
   }
   Result<LetterImage> dead_letter_row(std::string_view sink, const DeadLetter& letter) override {
     return inner_->dead_letter_row(sink, letter);

@@ -49,17 +49,17 @@ Result<Settled> FakeTarget::poll(std::int64_t) {
   return answer;
 }
 
-Result<std::vector<Rejected>> FakeTarget::resend(const ReadBatch& rows) {
+Result<Resent> FakeTarget::resend(const ReadBatch& rows, std::string_view) {
   if (world_.crashed || world_.fails()) return target_lost();
   if (!in_flight_.empty()) world_.blame("a dead letter was sent while rows were in flight");
   const Change change = read_change(*rows.batch, rows.batch->row(rows.first_row));
   if (!world_.healed) {
-    return std::vector<Rejected>{
-        {rows.stream, rows.sequence, rows.first_row, Database::topic(change.key.first), "key", "poison"}};
+    return Resent{
+        {{rows.stream, rows.sequence, rows.first_row, Database::topic(change.key.first), "key", "poison"}}};
   }
   apply_change(disk_.contents, change, false);
   if (world_.dies() || world_.fails()) return target_lost();
-  return std::vector<Rejected>();
+  return Resent();
 }
 
 Status FakeTarget::settled(const LogPosition&) {

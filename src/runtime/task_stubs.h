@@ -64,7 +64,7 @@ class StubSink final : public Sink {
     std::vector<Rejected> rejects;  ///< answered by the next poll
     std::vector<ReadBatch> written;
     std::vector<ReadBatch> resent;
-    std::deque<Result<std::vector<Rejected>>> resend_answers;  ///< used up: all are taken
+    std::deque<Result<Resent>> resend_answers;  ///< used up: all are taken
     std::vector<LogPosition> settled;
     int closed = 0;
   };
@@ -94,10 +94,10 @@ class StubSink final : public Sink {
     out.rejected = std::exchange(script_.rejects, {});
     return out;
   }
-  [[nodiscard]] Result<std::vector<Rejected>> resend(const ReadBatch& rows) override {
+  [[nodiscard]] Result<Resent> resend(const ReadBatch& rows, std::string_view /*output*/) override {
     script_.resent.push_back(rows);
-    if (script_.resend_answers.empty()) return std::vector<Rejected>();
-    Result<std::vector<Rejected>> answer = std::move(script_.resend_answers.front());
+    if (script_.resend_answers.empty()) return Resent();
+    Result<Resent> answer = std::move(script_.resend_answers.front());
     script_.resend_answers.pop_front();
     return answer;
   }

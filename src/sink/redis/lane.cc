@@ -13,7 +13,10 @@ constexpr char kBehindOutput = '/';  // in no name of an output
 }  // namespace
 
 Lane::Lane(const Output& output)
-    : name_(output.name), topics_(output.topics), encoder_(output.target), writer_(output.target) {
+    : name_(output.name),
+      topics_(output.topics),
+      encoder_(output.target, output.name),
+      writer_(output.target) {
   auto patterns = PatternList::compile(output.topic_patterns, false);
   MILLRACE_CHECK(patterns.has_value());  // checked with the settings
   patterns_ = std::move(*patterns);

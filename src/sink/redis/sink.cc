@@ -33,12 +33,13 @@ class RedisSink final : public Sink {
   Result<std::optional<LogPosition>> open(TaskContext& context) override;
   Status write(const ReadBatch& rows) override;
   Result<Settled> poll(std::int64_t until_us) override;
-  Result<std::vector<Rejected>> resend(const ReadBatch& rows) override;
+  Result<Resent> resend(const ReadBatch& rows, std::string_view output) override;
   Status settled(const LogPosition& durable) override;
   [[nodiscard]] SinkStatus status() const override;
   void close() override;
 
  private:
+  Status find_output(const ReadBatch& rows, std::string_view output);
   Status refuse_other_log(const std::string& foreign) const;
   Status learn_columns(const std::vector<TopicColumns>& known);
   void send_columns();
@@ -73,6 +74,7 @@ class RedisSink final : public Sink {
   std::size_t held_bytes_ = 0;      ///< of batches whose rows wait in the encoder
   std::int64_t held_since_us_ = 0;  ///< when the last of them came
   bool forget_position_ = false;    ///< what Redis says is not so: it has lost what was there before
+  const Lane* only_ = nullptr;      ///< the lane that rows go to; none: all that take their topics
   std::vector<Rejected> rejected_;  ///< while encoding, until the group they go with is sent
   std::vector<Lane*> moving_;       ///< lanes in which the row at hand has to move
   std::vector<Lane*> truncating_;   ///< lanes whose keys the row at hand removes
@@ -201,7 +203,7 @@ Status RedisSink::add_row(const ReadBatch& rows, std::uint32_t row, bool replaye
   moving_.clear();
   truncating_.clear();
   for (const auto& lane : lanes_) {
-    if (!lane->takes(row)) continue;
+    if (!lane->takes(row) || (only_ != nullptr && only_ != lane.get())) continue;
     auto taken = lane->encoder().add(row, rejected_);
     if (taken == Encoder::Taken::kFlush) {
       MILLRACE_TRY(flush(position_at(rows, row)));
@@ -332,16 +334,35 @@ Result<Settled> RedisSink::poll(std::int64_t until_us) {
   return out;
 }
 
-Result<std::vector<Rejected>> RedisSink::resend(const ReadBatch& rows) {
+/// Letters of an earlier version name no output: they go to all that take their topic.
+Status RedisSink::find_output(const ReadBatch& rows, std::string_view output) {
+  const std::string_view topic = rows.batch->topics()[rows.batch->records()[rows.first_row].topic];
+  only_ = nullptr;
+  bool taken = false;
+  for (const auto& lane : lanes_) {
+    if (lane->name() == output) only_ = lane.get();
+    taken = taken || (lane->takes_topic(topic) && (output.empty() || lane->name() == output));
+  }
+  if (only_ == nullptr && !output.empty())
+    return reject_error("the sink has no output " + std::string(output) + " any more");
+  return taken ? Status() : reject_error("the topic goes to no output of that name any more");
+}
+
+Result<Resent> RedisSink::resend(const ReadBatch& rows, std::string_view output) {
   if (!delivery_) return reconnect_error("the Redis sink is not open");
   MILLRACE_CHECK(rows.resent);
   MILLRACE_TRY(flush_held());  // rows of topics that it does not take
-  MILLRACE_TRY(add_rows(rows, rows.first_row, rows.end_row, false));
+  MILLRACE_TRY(find_output(rows, output));
+  const std::uint64_t stale = delivery_->flow().guarded().stale;
+  Status added = add_rows(rows, rows.first_row, rows.end_row, false);
+  only_ = nullptr;
+  MILLRACE_TRY(std::move(added));
   MILLRACE_TRY(flush(rows.after));
   MILLRACE_TRY(delivery_->flow().drain());
-  std::vector<Rejected> rejected;
-  if (auto settled = delivery_->flow().take_settled(rejected)) durable_ = std::move(*settled);
-  return rejected;
+  Resent out;
+  if (auto settled = delivery_->flow().take_settled(out.rejected)) durable_ = std::move(*settled);
+  out.overtaken = delivery_->flow().guarded().stale > stale;
+  return out;
 }
 
 Status RedisSink::settled(const LogPosition& /*durable*/) { return {}; }

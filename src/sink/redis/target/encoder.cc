@@ -47,6 +47,7 @@ std::string Encoder::not_sent(const Change& change) const {
 
 void Encoder::begin(const ReadBatch& rows, bool replayed) {
   replayed_ = replayed;
+  overlay_.output = output_;
   const Batch& batch = *rows.batch;
   if (overlay_.batches.empty() || overlay_.batches.back().batch != rows.batch) {
     overlay_.batches.push_back({rows.batch, rows.stream, rows.sequence, rows.resent});

@@ -28,7 +28,9 @@ class Encoder {
     kTruncate,  ///< all keys of the row's topic go: send what is there, then remove them
   };
 
-  explicit Encoder(Target target) : target_(std::move(target)), plans_(target_) {}
+  /// `output`: the name that rejects have; see Rejected.
+  explicit Encoder(Target target, std::string output = {})
+      : target_(std::move(target)), plans_(target_), output_(std::move(output)) {}
   Encoder(const Encoder&) = delete;
   Encoder& operator=(const Encoder&) = delete;
 
@@ -99,6 +101,7 @@ class Encoder {
 
   Target target_;
   PlanCache plans_;
+  std::string output_;
   Overlay overlay_;
   std::vector<std::uint32_t> slots_;       // open addressing over overlay_.entries: index + 1, 0 is free
   std::vector<const TablePlan*> plan_of_;  // by topic * schemas + schema of the batch begun last

@@ -9,7 +9,7 @@ void Overlay::reject_row(RowId id, std::string_view key, const std::string& erro
   const Source& source = batches[id.batch];
   const std::uint16_t topic = source.batch->records()[id.row].topic;
   out.push_back({source.stream, source.sequence, id.row, std::string(source.batch->topics()[topic]),
-                 std::string(key), error});
+                 std::string(key), error, output});
 }
 
 void Overlay::reject(const Entry& entry, const std::string& error, std::vector<Rejected>& out) const {

@@ -61,6 +61,7 @@ class Overlay {
   void reject(const Entry& entry, const std::string& error, std::vector<Rejected>& out) const;
   void reject_row(RowId id, std::string_view key, const std::string& error, std::vector<Rejected>& out) const;
 
+  std::string output;  ///< whose it is; see Rejected
   std::vector<Source> batches;
   std::vector<Entry> entries;
   std::string keys;
