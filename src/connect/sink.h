@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,14 +39,18 @@ struct Rejected {
   std::uint64_t sequence = 0;
   std::uint32_t row = 0;
   std::string topic;
-  std::string target_key;  ///< where it should have gone; shown to the operator, never logged
-  std::string error;       ///< without cell values
-  std::string output{};    ///< of a sink that writes rows in several ways, the one that this is of
+  std::string target_key;    ///< where it should have gone; shown to the operator, never logged
+  std::string error;         ///< without cell values
+  std::string output{};      ///< of a sink that writes rows in several ways, the one that this is of
+  std::string member{};      ///< where rows share a key, what is the row's own of it
+  std::string moved_from{};  ///< the key under which the target still has what was to go to target_key
 };
 
 struct Settled {
   LogPosition durable;             ///< everything before it is in the target or among the rejected
   std::vector<Rejected> rejected;  ///< since the last poll
+  /// Rejected some time before, and their keys have a later state by now: place and output.
+  std::vector<Rejected> overtaken{};
 };
 
 /// What became of a row that was sent again: taken unless something is said here.
@@ -73,6 +78,11 @@ class Sink {
   /// log's own word: an empty position when it holds nothing, or what another log has left there; nothing
   /// when the target keeps no position. `streams` are those it will read.
   [[nodiscard]] virtual Result<std::optional<LogPosition>> open(TaskContext& context) = 0;
+  /// After `open`, before anything is written, in portions: the rows that it has rejected and that are still
+  /// to be dealt with. Who builds on what the target has must know what that lacks.
+  virtual void parked(std::span<const Rejected> /*rows*/) {}
+  /// A row is parked no more: it was taken when it was sent again, or given up.
+  virtual void unparked(const Rejected& /*row*/) {}
   /// Takes rows over; they may still be in flight when it returns. Order per target key is kept. An empty
   /// range (first_row == end_row, at most about once a second) only moves the position: a target that keeps
   /// one keeps `after`.

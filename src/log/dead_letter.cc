@@ -26,7 +26,7 @@ std::string_view letter_row_name(LetterRow row) {
 }
 
 std::string_view letter_event_name(LetterEvent::What what) {
-  static constexpr std::array<std::string_view, 3> kNames = {"parked", "replay", "drop"};
+  static constexpr std::array<std::string_view, 4> kNames = {"parked", "replay", "drop", "overtaken"};
   return kNames.at(static_cast<std::size_t>(what));
 }
 

@@ -16,7 +16,7 @@ enum class LetterState : std::uint8_t {
   kFailed = 1,      ///< sent again and rejected again, with the error it has now
   kDone = 2,        ///< sent again and taken
   kDropped = 3,     ///< given up by the operator
-  kSuperseded = 4,  ///< not sent again: a later change of its key was applied
+  kSuperseded = 4,  ///< its key has a later state: it was not sent again
 };
 /// Still to be dealt with.
 [[nodiscard]] constexpr bool is_open(LetterState state) { return state <= LetterState::kFailed; }
@@ -40,7 +40,7 @@ inline constexpr std::size_t kMaxLetterEvents = 20;          ///< of a letter; t
 
 /// What was done with a letter, once.
 struct LetterEvent {
-  enum class What : std::uint8_t { kParked = 0, kReplay = 1, kDrop = 2 };
+  enum class What : std::uint8_t { kParked = 0, kReplay = 1, kDrop = 2, kOvertaken = 3 };
   std::int64_t at_us = 0;  ///< wall clock
   What what = What::kParked;
   LetterState state = LetterState::kParked;  ///< after it
@@ -48,7 +48,7 @@ struct LetterEvent {
   std::string note;                          ///< the error, or why nothing was sent; without cell values
   std::string edited;                        ///< names of the columns that were edited, with commas
 };
-/// `parked`, `replay`, `drop`.
+/// `parked`, `replay`, `drop`, `overtaken`.
 [[nodiscard]] std::string_view letter_event_name(LetterEvent::What what);
 
 /// A row that the target did not take. `rejected` names its place in the log and the error it has now.

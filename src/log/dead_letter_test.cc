@@ -52,7 +52,7 @@ TEST(DeadLetter, KeepsItsLastEventsOnly) {
 TEST(DeadLetter, ARecordOfTheFirstFormatIsALetterThatIsParked) {
   DeadLetter letter;
   letter.at_us = 7;
-  letter.rejected = {1, 2, 3, "a", "k", "e"};
+  letter.rejected = {1, 2, 3, "a", "k", "e", "o", "m", "f"};
   const std::string now = encode(letter);
   const std::string before = now.substr(0, 8 + 4 + 8 + 4 + 3 * (4 + 1));
   const auto read = decode<DeadLetter>(before);
@@ -61,9 +61,12 @@ TEST(DeadLetter, ARecordOfTheFirstFormatIsALetterThatIsParked) {
   EXPECT_EQ(read->state, LetterState::kParked);
   EXPECT_EQ(read->row, LetterRow::kInLog);
   EXPECT_EQ(read->changed_us, 7);
-  for (std::size_t size = before.size() + 1; size < now.size(); ++size) {
-    EXPECT_FALSE(decode<DeadLetter>(now.substr(0, size))) << size;
-  }
+  const std::size_t second = now.size() - 3 * (4 + 1);  // without output, member, and the key it was to leave
+  for (std::size_t size = before.size() + 1; size < now.size(); ++size)
+    EXPECT_EQ(bool(decode<DeadLetter>(now.substr(0, size))), size == second) << size;
+  const auto whole = decode<DeadLetter>(now);
+  ASSERT_TRUE(whole);
+  EXPECT_EQ(whole->rejected.output + whole->rejected.member + whole->rejected.moved_from, "omf");
 }
 
 }  // namespace

@@ -254,7 +254,7 @@ std::string encode(const DeadLetter& r) {
     out.i64(event.at_us).tag(static_cast<char>(event.what)).tag(static_cast<char>(event.state));
     out.text(event.by).text(event.note).text(event.edited);
   }
-  if (!r.rejected.output.empty()) out.text(r.rejected.output);
+  out.text(r.rejected.output).text(r.rejected.member).text(r.rejected.moved_from);
   return out.take();
 }
 
@@ -280,7 +280,7 @@ void read_fate(ByteReader& in, DeadLetter& r) {
   for (std::uint32_t i = 0; i < events && in.ok(); ++i) {
     LetterEvent event;
     event.at_us = in.i64();
-    event.what = read_enum<LetterEvent::What>(in, 3);
+    event.what = read_enum<LetterEvent::What>(in, 4);
     event.state = read_enum<LetterState>(in, 5);
     event.by = read_text(in);
     event.note = read_text(in);
@@ -306,7 +306,11 @@ Result<DeadLetter> decode(std::string_view bytes) {
     r.changed_us = r.at_us;
   } else {
     read_fate(in, r);
-    if (in.ok() && in.left() > 0) r.rejected.output = read_text(in);
+    if (in.ok() && in.left() > 0) {
+      r.rejected.output = read_text(in);
+      r.rejected.member = read_text(in);
+      r.rejected.moved_from = read_text(in);
+    }
   }
   return finish(in, std::move(r), "dead letter");
 }

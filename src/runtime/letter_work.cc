@@ -265,6 +265,9 @@ void LetterWork::hold(DeadLetter& letter, const std::string& why) {
 
 Status LetterWork::write_down() {
   if (!concluded_.empty()) MILLRACE_TRY(place_.log.update_dead_letters(place_.sink, concluded_));
+  for (DeadLetter& letter : concluded_) {
+    if (!is_open(letter.state)) closed_.push_back(std::move(letter.rejected));
+  }
   concluded_.clear();
   job_.operation = tally_;
   place_.desk.report(tally_);

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -42,6 +43,8 @@ class LetterWork {
   /// Sends some, after `prepare` has said so for `settled`. An error of the sink or the log: those not yet
   /// written down are sent again by the next call.
   [[nodiscard]] Status send(Sink& sink, const LogPosition& settled, std::int64_t until_us);
+  /// Rows that are parked no more since the last call.
+  [[nodiscard]] std::vector<Rejected> take_closed() { return std::exchange(closed_, {}); }
   /// The sink stops.
   void stop(const std::string& why);
 
@@ -76,8 +79,9 @@ class LetterWork {
   std::size_t next_wanted_ = 0;  // of the ids asked for
   std::vector<Item> items_;
   std::optional<LaterRows> later_;
-  std::size_t next_ = 0;                          // of items_: those before it are written down
-  std::vector<DeadLetter> concluded_;             // behind those, not yet written down
+  std::size_t next_ = 0;               // of items_: those before it are written down
+  std::vector<DeadLetter> concluded_;  // behind those, not yet written down
+  std::vector<Rejected> closed_;
   LetterOperation tally_;                         // with those
   std::map<std::string, StreamPosition> failed_;  // keys, and the first letter of each that was not taken
 };

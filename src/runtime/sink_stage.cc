@@ -19,6 +19,7 @@ constexpr std::int64_t kPollSliceUs = 2'000;
 constexpr std::int64_t kGoodConnectionUs = 5'000'000;
 // Dead letters and new rows take turns.
 constexpr std::int64_t kLetterTurnUs = 50'000;
+constexpr std::size_t kLettersAtOnce = 1000;
 constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 
 TaskContext context_of(const TaskSettings& s, std::stop_token stop) {
@@ -96,6 +97,7 @@ Result<StepOutcome> SinkStage::open(std::int64_t until_us) {
   Result<std::optional<LogPosition>> target = sink_->open(context_);
   if (!target) return std::move(target).error();
   opened_us_ = now();
+  MILLRACE_TRY(tell_parked());
   // Only now: opening may take long, and retention holds nothing for a sink that has not settled.
   Result<LogPosition> earliest = settings_.log.earliest();
   if (!earliest) return std::move(earliest).error();
@@ -146,10 +148,58 @@ Result<StepOutcome> SinkStage::run(std::int64_t until_us) {
   return moved || letters_.active() ? StepOutcome::kWorked : StepOutcome::kIdle;
 }
 
+Status SinkStage::tell_parked() {
+  if (settings_.log.dead_letter_counts(settings_.name).open == 0) return {};
+  for (std::uint64_t from = 0;;) {
+    auto letters = settings_.log.dead_letters(settings_.name, from, kLettersAtOnce);
+    if (!letters) return std::move(letters).error();
+    std::vector<Rejected> rows;
+    for (DeadLetter& letter : *letters) {
+      if (is_open(letter.state)) rows.push_back(std::move(letter.rejected));
+    }
+    sink_->parked(rows);
+    if (letters->size() < kLettersAtOnce) return {};
+    from = letters->back().id + 1;
+    heartbeat_.beat(now());
+  }
+}
+
+void SinkStage::tell_closed_letters() {
+  for (const Rejected& row : letters_.take_closed()) {
+    if (open_) sink_->unparked(row);
+  }
+}
+
+/// Nobody has to look at rows whose keys were written since.
+Status SinkStage::close_overtaken() {
+  while (!overtaken_.empty()) {
+    const std::size_t count = std::min(overtaken_.size(), kLettersAtOnce);
+    const auto first = overtaken_.end() - static_cast<std::ptrdiff_t>(count);
+    std::vector<DeadLetter> letters;
+    for (auto row = first; row != overtaken_.end(); ++row) {
+      auto letter =
+          settings_.log.dead_letter_of(settings_.name, {row->stream, row->sequence, row->row}, row->output);
+      if (!letter) return std::move(letter).error();
+      if (!*letter || !is_open((*letter)->state)) continue;
+      add_event(**letter, {settings_.clock.wall_us(),
+                           LetterEvent::What::kOvertaken,
+                           LetterState::kSuperseded,
+                           {},
+                           "its key was written since",
+                           {}});
+      letters.push_back(std::move(**letter));
+    }
+    if (!letters.empty()) MILLRACE_TRY(settings_.log.update_dead_letters(settings_.name, letters));
+    overtaken_.erase(first, overtaken_.end());
+  }
+  return {};
+}
+
 /// True: no new rows are to be read, so that letters can be sent once all is settled.
 Result<bool> SinkStage::tend_letters() {
   if (std::exchange(letters_had_turn_, false) || !letters_.active()) return false;
   Result<bool> ready = letters_.prepare(*settled_, now() + kLetterTurnUs);
+  tell_closed_letters();
   heartbeat_.beat(now());
   if (!ready || !*ready) return ready;
   // Rows up to `applied_` are at the target already: none of them may come to lie under a letter.
@@ -159,6 +209,7 @@ Result<bool> SinkStage::tend_letters() {
     return true;  // once more, for what that has moved
   }
   MILLRACE_TRY(letters_.send(*sink_, durable_, now() + kLetterTurnUs));
+  tell_closed_letters();
   heartbeat_.beat(now());
   letters_had_turn_ = true;
   return true;
@@ -249,6 +300,7 @@ Result<bool> SinkStage::poll(std::int64_t until_us) {
                      std::make_move_iterator(settled->rejected.end()));
     moved = true;
   }
+  std::ranges::move(settled->overtaken, std::back_inserter(overtaken_));
   while (std::optional<InFlight::Entry> entry = in_flight_.take(settled->durable)) {
     durable_ = entry->after;
     count_applied(*entry);
@@ -272,7 +324,7 @@ void SinkStage::count_applied(const InFlight::Entry& entry) {
 std::int64_t SinkStage::settle_due_us() const {
   if (settle_trouble_) return retry_at_us_;
   if (!rejected_.empty()) return 0;
-  if (settled_ && durable_ == *settled_) return kNever;
+  if (settled_ && durable_ == *settled_ && overtaken_.empty()) return kNever;
   return settled_us_ + (rows_unsettled_ > 0 ? kSettleEveryUs : kSettleSkippedEveryUs);
 }
 
@@ -284,6 +336,7 @@ Status SinkStage::settle() {
   settled_ = durable_;
   settled_us_ = now();
   rows_unsettled_ = 0;
+  MILLRACE_TRY(close_overtaken());
   MILLRACE_TRY(settings_.failpoints.pass("runtime.after_settle"));
   return open_ ? sink_->settled(durable_) : Status();
 }
@@ -293,9 +346,12 @@ bool SinkStage::settle_or_wait(std::int64_t until_us) {
     wait(std::min(until_us, retry_at_us_));
     return false;
   }
-  const bool kept_before = settled_ && durable_ == *settled_ && rejected_.empty();
+  const auto is_kept = [this] {
+    return settled_ && durable_ == *settled_ && rejected_.empty() && overtaken_.empty();
+  };
+  const bool kept_before = is_kept();
   Status status = settle();
-  const bool kept = kept_before || (settled_ && durable_ == *settled_ && rejected_.empty());
+  const bool kept = kept_before || is_kept();
   if (kept) {
     if (settle_trouble_) {
       settle_trouble_ = false;
@@ -332,7 +388,7 @@ Result<StepOutcome> SinkStage::finish(std::int64_t until_us) {
     if (!settled) return std::move(settled).error();
     if (!in_flight_.empty()) return StepOutcome::kWorked;
   }
-  if (settled_ && (durable_ != *settled_ || !rejected_.empty())) {
+  if (settled_ && (durable_ != *settled_ || !rejected_.empty() || !overtaken_.empty())) {
     if (Status status = settle(); !status) {
       settings_.logger.warn(
           "sink's last position is not kept: its rows will be sent again",

@@ -52,6 +52,9 @@ class SinkStage final : public Stage {
   Result<bool> read_and_write(std::int64_t until_us);
   Result<std::optional<ReadBatch>> read_applied();
   Result<bool> tend_letters();
+  void tell_closed_letters();
+  Status tell_parked();
+  Status close_overtaken();
   Status write(const ReadBatch& rows);
   Status tell_position();
   Result<bool> poll(std::int64_t until_us);
@@ -101,6 +104,7 @@ class SinkStage final : public Stage {
   std::optional<LogPosition> settled_;  // what the log has of `durable_`
   std::optional<ReadBatch> skipped_;    // the last empty range, to tell the sink its position
   std::vector<Rejected> rejected_;      // not yet in the log
+  std::vector<Rejected> overtaken_;     // as well
   InFlight in_flight_;
   std::uint64_t rows_unsettled_ = 0;  // settled by the sink, not yet kept in the log
   bool settle_trouble_ = false;

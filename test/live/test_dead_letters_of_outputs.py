@@ -1,4 +1,4 @@
-"""Dead letters of sinks that write rows in several ways, or next to other writers: each goes to where it was refused."""
+"""Dead letters of sinks that write rows in several ways, or beside others: each goes to where it was refused."""
 
 from __future__ import annotations
 

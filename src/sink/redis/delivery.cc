@@ -1,5 +1,6 @@
 #include "sink/redis/delivery.h"
 
+#include <span>
 #include <utility>
 
 namespace millrace::redis {
@@ -26,6 +27,7 @@ Delivery::Delivery(Servers& servers, const PositionStore& store, const Settings&
 Status Delivery::add(Lane& lane, const std::shared_ptr<const Overlay>& overlay, const LogPosition& after,
                      std::vector<Rejected>& rejected) {
   for (const Overlay::Entry& entry : overlay->entries) {
+    if (entry.action == Overlay::Action::kNothing) continue;
     const std::size_t node = servers_.node_of(overlay->key(entry));
     Gathered& to = gathered_[node];
     std::string& out = flow_.out(node);
@@ -34,8 +36,14 @@ Status Delivery::add(Lane& lane, const std::shared_ptr<const Overlay>& overlay, 
     if (!to.group.entries.empty() && full) MILLRACE_TRY(send_gathered(node));
     if (to.group.entries.empty()) begin_writes(node, after);
     to.group.overlay = overlay;
+    to.group.parked = &lane.parked();
+    const std::size_t known = rejected.size();
     const std::uint32_t commands = lane.writer().append(out, *overlay, entry, rejected);
     const auto index = static_cast<std::uint32_t>(&entry - overlay->entries.data());
+    if (rejected.size() > known) {
+      lane.parked().add(std::span(rejected).subspan(known));
+      to.group.unfinished.push_back(index);
+    }
     to.group.entries.insert(to.group.entries.end(), commands, index);
     if (to.group.entries.empty()) out.resize(to.start);
   }
@@ -114,12 +122,15 @@ Status Delivery::send_move(Lane& lane, Overlay move, const std::string& from, co
   const auto overlay = std::make_shared<const Overlay>(std::move(move));
   Gathered& to = gathered_.front();
   to.group.overlay = overlay;
+  to.group.parked = &lane.parked();
   if (settles) to.group.after = after;
   if (!overlay->empty()) {
     begin_writes(0, after);
     const LogPosition position = furthest(applied_, after);
     const Move step{from, store_.command(0, position, position)};
+    const std::size_t known = rejected.size();
     const std::uint32_t commands = lane.writer().append_move(flow_.out(0), *overlay, step, rejected);
+    lane.parked().add(std::span(rejected).subspan(known));
     to.group.entries.assign(commands, 0);
     if (commands == 0) {
       flow_.out(0).resize(to.start);

@@ -87,6 +87,10 @@ GuardCount Flow::guarded() const {
   return out;
 }
 
+bool Flow::has_any_of(const std::unordered_set<std::size_t>& hashes) const {
+  return std::ranges::any_of(pipelines_, [&](const auto& pipeline) { return pipeline->has_any_of(hashes); });
+}
+
 std::size_t Flow::bytes() const {
   std::size_t out = 0;
   for (const auto& pipeline : pipelines_) out += pipeline->bytes();

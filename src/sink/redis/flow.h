@@ -42,6 +42,8 @@ class Flow {
   [[nodiscard]] const LogPosition& settled() const { return settled_; }
 
   [[nodiscard]] bool idle() const;
+  /// See Pipeline::has_any_of.
+  [[nodiscard]] bool has_any_of(const std::unordered_set<std::size_t>& hashes) const;
   [[nodiscard]] std::size_t bytes() const;
   [[nodiscard]] bool position_lost() const;
   /// See Pipeline::refused.

@@ -16,7 +16,8 @@ Lane::Lane(const Output& output)
     : name_(output.name),
       topics_(output.topics),
       encoder_(output.target, output.name),
-      writer_(output.target) {
+      writer_(output.target),
+      parked_(!traits_of(output.target.type).is_history) {
   auto patterns = PatternList::compile(output.topic_patterns, false);
   MILLRACE_CHECK(patterns.has_value());  // checked with the settings
   patterns_ = std::move(*patterns);

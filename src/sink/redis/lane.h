@@ -7,6 +7,7 @@
 
 #include "base/pattern.h"
 #include "connect/sink.h"
+#include "sink/redis/parked_keys.h"
 #include "sink/redis/position.h"
 #include "sink/redis/settings.h"
 #include "sink/redis/target/commands.h"
@@ -31,6 +32,8 @@ class Lane {
 
   [[nodiscard]] Encoder& encoder() { return encoder_; }
   [[nodiscard]] CommandWriter& writer() { return writer_; }
+  /// Its rows that Redis lacks.
+  [[nodiscard]] ParkedKeys& parked() { return parked_; }
   [[nodiscard]] const Target& target() const { return encoder_.target(); }
 
   /// Whether the fields that hashes had are to be remembered beside the position; under which name for a
@@ -45,6 +48,7 @@ class Lane {
   PatternList patterns_;
   Encoder encoder_;
   CommandWriter writer_;
+  ParkedKeys parked_;
   const Batch* batch_ = nullptr;
   std::vector<bool> takes_;  // by topic of the batch; empty: all
 };

@@ -1,6 +1,8 @@
 #include "sink/redis/pipeline.h"
 
+#include <algorithm>
 #include <iterator>
+#include <span>
 #include <utility>
 
 #include "sink/redis/target/guard_script.h"
@@ -34,6 +36,14 @@ void Pipeline::push(Group group) {
   bytes_ += group.bytes;
   groups_.push_back(std::move(group));
   finish_front();
+}
+
+bool Pipeline::has_any_of(const std::unordered_set<std::size_t>& hashes) const {
+  return std::ranges::any_of(groups_, [&](const Group& group) {
+    return std::ranges::any_of(group.entries, [&](std::uint32_t entry) {
+      return hashes.contains(group.overlay->entries[entry].hash);
+    });
+  });
 }
 
 /// Groups without replies are complete as soon as they are first.
@@ -83,7 +93,9 @@ Status Pipeline::take_error(Group& group, std::size_t command, const std::string
   if (position_known_ && error.find(kLostReply) != std::string::npos) return lose_position();
   const std::uint32_t entry = group.entries[command];
   if (std::exchange(group.last_rejected, entry) == entry) return {};  // another command of it was refused too
+  const std::size_t known = group.rejected.size();
   group.overlay->reject(group.overlay->entries[entry], reject_sentence(error), group.rejected);
+  group.parked->add(std::span(group.rejected).subspan(known));
   return {};
 }
 
@@ -92,6 +104,9 @@ Status Pipeline::take_write(Group& group, std::size_t command, const Reply& repl
   if (command == group.entries.size()) return {};  // the position's
   ++guarded_.writes;
   if (reply.text == kStaleReply) ++guarded_.stale;
+  const std::uint32_t entry = group.entries[command];
+  if (!group.parked->empty() && std::ranges::count(group.unfinished, entry) == 0)
+    group.parked->applied(*group.overlay, group.overlay->entries[entry]);
   return {};
 }
 

@@ -6,10 +6,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "connect/sink.h"
 #include "sink/redis/client/client.h"
+#include "sink/redis/parked_keys.h"
 #include "sink/redis/target/encoder.h"
 
 namespace millrace::redis {
@@ -24,9 +26,11 @@ struct Group {
   };
   Kind kind = Kind::kNothing;
   std::shared_ptr<const Overlay> overlay;
-  std::vector<std::uint32_t> entries;   ///< of each command of a write, the entry it belongs to
-  std::optional<LogPosition> position;  ///< written by the last command in MULTI, or by the only one
-  bool position_in_script = false;      ///< the first command writes it and answers for it
+  ParkedKeys* parked = nullptr;           ///< of the overlay's output
+  std::vector<std::uint32_t> entries;     ///< of each command of a write, the entry it belongs to
+  std::vector<std::uint32_t> unfinished;  ///< entries of which the last rows are parked
+  std::optional<LogPosition> position;    ///< written by the last command in MULTI, or by the only one
+  bool position_in_script = false;        ///< the first command writes it and answers for it
   std::size_t bytes = 0;
   std::optional<LogPosition> after;  ///< where the reader stands once this group is in
   std::vector<Rejected> rejected;
@@ -77,6 +81,8 @@ class Pipeline {
   [[nodiscard]] std::deque<Done>& done() { return done_; }
 
   [[nodiscard]] bool idle() const { return groups_.empty(); }
+  /// Entries with one of these hashes are in flight.
+  [[nodiscard]] bool has_any_of(const std::unordered_set<std::size_t>& hashes) const;
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
   /// The last position that Redis has answered for.
   [[nodiscard]] const LogPosition& written() const { return written_; }

@@ -31,6 +31,8 @@ class RedisSink final : public Sink {
   }
 
   Result<std::optional<LogPosition>> open(TaskContext& context) override;
+  void parked(std::span<const Rejected> rows) override;
+  void unparked(const Rejected& row) override;
   Status write(const ReadBatch& rows) override;
   Result<Settled> poll(std::int64_t until_us) override;
   Result<Resent> resend(const ReadBatch& rows, std::string_view output) override;
@@ -47,6 +49,7 @@ class RedisSink final : public Sink {
   Status add_rows(const ReadBatch& rows, std::uint32_t first, std::uint32_t end, bool replayed);
   Status add_row(const ReadBatch& rows, std::uint32_t row, bool replayed);
   void begin(const ReadBatch& rows, bool replayed);
+  Status hold_back(Lane& lane, Overlay& overlay);
   Status flush(const LogPosition& after);
   Status flush_held();
   Status drop_held();
@@ -147,6 +150,21 @@ LogPosition RedisSink::position_at(const ReadBatch& rows, std::uint32_t row) con
   return position;
 }
 
+void RedisSink::parked(std::span<const Rejected> rows) {
+  for (const Rejected& row : rows) {
+    for (const auto& lane : lanes_) {
+      const bool of_any = row.output.empty() && lane->takes_topic(row.topic);  // of an earlier version
+      if (of_any || row.output == lane->name()) lane->parked().add(row);
+    }
+  }
+}
+
+void RedisSink::unparked(const Rejected& row) {
+  for (const auto& lane : lanes_) {
+    if (row.output.empty() || row.output == lane->name()) lane->parked().remove(row);
+  }
+}
+
 Status RedisSink::write(const ReadBatch& rows) {
   if (!delivery_) return reconnect_error("the Redis sink is not open");
   MILLRACE_TRY(forget_streams());
@@ -204,13 +222,16 @@ Status RedisSink::add_row(const ReadBatch& rows, std::uint32_t row, bool replaye
   truncating_.clear();
   for (const auto& lane : lanes_) {
     if (!lane->takes(row) || (only_ != nullptr && only_ != lane.get())) continue;
+    std::size_t known = rejected_.size();
     auto taken = lane->encoder().add(row, rejected_);
     if (taken == Encoder::Taken::kFlush) {
       MILLRACE_TRY(flush(position_at(rows, row)));
       begin(rows, replayed);
+      known = rejected_.size();
       taken = lane->encoder().add(row, rejected_);      // it may turn out to be a move
       MILLRACE_CHECK(taken != Encoder::Taken::kFlush);  // what stood in the way is gone
     }
+    lane->parked().add(std::span(rejected_).subspan(known));
     if (taken == Encoder::Taken::kMove) moving_.push_back(lane.get());
     if (taken == Encoder::Taken::kTruncate) truncating_.push_back(lane.get());
   }
@@ -245,11 +266,24 @@ Status RedisSink::flush(const LogPosition& after) {
   sent_ = furthest(sent_, after);
   send_columns();
   for (const auto& lane : lanes_) {
-    const auto overlay = std::make_shared<const Overlay>(lane->encoder().take());
-    if (overlay->empty()) continue;
-    MILLRACE_TRY(delivery_->add(*lane, overlay, after, rejected_));
+    Overlay taken = lane->encoder().take();
+    if (taken.empty()) continue;
+    MILLRACE_TRY(hold_back(*lane, taken));
+    MILLRACE_TRY(delivery_->add(*lane, std::make_shared<const Overlay>(std::move(taken)), after, rejected_));
   }
   return delivery_->finish(after, std::exchange(rejected_, {}));
+}
+
+/// What builds on the state of a key in Redis must find there what it builds on: rows of that key that are in
+/// flight are waited for, and if one was refused, this one is parked behind it.
+Status RedisSink::hold_back(Lane& lane, Overlay& overlay) {
+  const bool merge = lane.target().merge;
+  if (!delivery_->flow().idle()) {
+    const auto waiting = lane.parked().waiting(overlay, merge);
+    if (!waiting.empty() && delivery_->flow().has_any_of(waiting)) MILLRACE_TRY(delivery_->flow().drain());
+  }
+  lane.parked().hold_back(overlay, merge, rejected_);
+  return {};
 }
 
 /// A change of key that keeps values only Redis has: alone in flight, its position in the same script. Of
@@ -263,6 +297,7 @@ Status RedisSink::move_row(const ReadBatch& rows, std::uint32_t row) {
     const bool last = lane == moving_.back();
     std::string from;
     Overlay move = lane->encoder().take_move(row, from, rejected_);
+    if (lane->parked().hold_back_move(move, from, rejected_)) move = {};
     MILLRACE_TRY(delivery_->send_move(*lane, std::move(move), from, position_at(rows, last ? row + 1 : row),
                                       last, std::exchange(rejected_, {})));
   }
@@ -276,7 +311,7 @@ Status RedisSink::move_in_cluster(const ReadBatch& rows, std::uint32_t row) {
   for (Lane* lane : moving_) {
     std::string from;
     const Overlay overlay = lane->encoder().take_move(row, from, rejected_);
-    if (overlay.empty()) continue;
+    if (overlay.empty() || lane->parked().hold_back_move(overlay, from, rejected_)) continue;
     MILLRACE_TRY(move_between_slots(*servers_, *lane, overlay, from, rejected_, leaving));
   }
   MILLRACE_TRY(context_->failpoints.pass("redis.in_move"));
@@ -331,6 +366,7 @@ Result<Settled> RedisSink::poll(std::int64_t until_us) {
     MILLRACE_TRY(servers_->exchange(over ? now_us : std::min(until_us, now_us + kStepUs), true));
   }
   out.durable = durable_;
+  for (const auto& lane : lanes_) lane->parked().take_overtaken(durable_, out.overtaken);
   return out;
 }
 
@@ -394,7 +430,10 @@ void RedisSink::close() {
   delivery_.reset();
   store_.reset();
   servers_.reset();
-  for (const auto& lane : lanes_) static_cast<void>(lane->encoder().take());
+  for (const auto& lane : lanes_) {
+    static_cast<void>(lane->encoder().take());
+    lane->parked().clear();
+  }
   rejected_.clear();
   held_bytes_ = 0;
 }

@@ -1,5 +1,6 @@
 #include "sink/redis/slot_move.h"
 
+#include <span>
 #include <string_view>
 
 #include "sink/redis/pipeline.h"
@@ -26,7 +27,10 @@ Status move_between_slots(Servers& servers, Lane& lane, const Overlay& overlay, 
   const Overlay::Entry& entry = overlay.entries.front();
   const std::string to(overlay.key(entry));
   std::string bytes;
+  const std::size_t known = rejected.size();
+  const auto park = [&] { lane.parked().add(std::span(rejected).subspan(known)); };
   const std::uint32_t commands = lane.writer().append(bytes, overlay, entry, rejected);
+  park();
   if (commands == 0) return {};
 
   bool refused = false;
@@ -34,6 +38,7 @@ Status move_between_slots(Servers& servers, Lane& lane, const Overlay& overlay, 
     if (!reply.is_error()) return {};
     if (next_of_error(reply.text) != Next::kReject) return reply_error("a write", reply.text);
     overlay.reject(entry, reject_sentence(reply.text), rejected);
+    park();
     refused = true;
     return {};
   };
@@ -47,13 +52,20 @@ Status move_between_slots(Servers& servers, Lane& lane, const Overlay& overlay, 
     auto copied = servers.call_key(to, copy);
     if (!copied) return std::move(copied).error();
     MILLRACE_TRY(judge(*copied));
+    if (refused) return {};
   }
   for (std::uint32_t i = 0; i < commands && !refused; ++i) {
     auto written = servers.call_wire(servers.node_of(to), nth_command(bytes, i));
     if (!written) return std::move(written).error();
     MILLRACE_TRY(judge(*written));
   }
-  if (!copy.empty() && !refused) leaving.push_back(from);
+  if (refused) {  // what is parked leaves nothing behind
+    if (copy.empty()) return {};
+    auto removed = servers.call_key(to, {"UNLINK", to});
+    return removed ? Status() : std::move(removed).error();
+  }
+  lane.parked().applied(overlay, entry);
+  if (!copy.empty()) leaving.push_back(from);
   return {};
 }
 

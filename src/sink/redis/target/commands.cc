@@ -71,7 +71,8 @@ std::uint32_t CommandWriter::append_last_good(std::string& out, const Overlay& o
     std::uint32_t commands = 0;
     if (find_action(overlay, earlier) && append_entry(out, overlay, earlier, commands)) {
       const std::string_view key = overlay.key(entry);
-      for (auto row = bad.rbegin(); row != bad.rend(); ++row) overlay.reject_row(*row, key, error, rejected);
+      for (auto row = bad.rbegin(); row != bad.rend(); ++row)
+        overlay.reject_row(*row, key, overlay.member(entry), error, rejected);
       return commands;
     }
     bad.push_back(earlier.last);

@@ -313,7 +313,7 @@ Encoder::Taken Encoder::add(std::uint32_t row, std::vector<Rejected>& rejected) 
   Change change;
   if (const auto error = work_out(row, change)) {
     if (!change.old_id.empty()) leave(change.old_id, change);
-    reject(row, change.id.key(), *error, rejected);
+    reject(row, change.id, *error, rejected);
     return Taken::kYes;
   }
   if (op == Op::kDelete || change.absent) {
@@ -347,7 +347,7 @@ void Encoder::add_event(std::uint32_t row, std::vector<Rejected>& rejected) {
   if (r.op != Op::kDelete) {
     error = r.after.size() == columns ? append_id(new_key_, change.id, plan, r.after)
                                       : "the change was sent without its row";
-    if (error) return reject(row, change.id.key(), *error, rejected);
+    if (error) return reject(row, change.id, *error, rejected);
     add_event_to(change.id, change);
   }
   const std::vector<Cell> old = old_cells(r, *plan.schema);
@@ -379,7 +379,7 @@ Encoder::Taken Encoder::add_change(const Change& change, std::vector<Rejected>& 
   const std::int32_t at = find(change.id);
   if (at < 0) {
     if (!traits_of(target_.type).has_fields) {
-      reject(change.row, change.id.key(), not_sent(change), rejected);
+      reject(change.row, change.id, not_sent(change), rejected);
       return Taken::kYes;
     }
     put(change.id, change, Overlay::Action::kPatch, merged_image(change, nullptr, complete));
@@ -387,8 +387,7 @@ Encoder::Taken Encoder::add_change(const Change& change, std::vector<Rejected>& 
   }
   const Overlay::Entry base = overlay_.entries[static_cast<std::size_t>(at)];
   if (base.action == Overlay::Action::kDelete) {
-    reject(change.row, change.id.key(), "the update keeps values of a row that was deleted before it",
-           rejected);
+    reject(change.row, change.id, "the update keeps values of a row that was deleted before it", rejected);
     return Taken::kYes;
   }
   const bool other_version = base.plan != change.plan;
@@ -410,7 +409,7 @@ Encoder::Taken Encoder::add_moved(const Change& change, std::vector<Rejected>& r
     const bool known = at >= 0 && base.action == Overlay::Action::kPut && !(other_version && replayed_);
     if (!known && !target_.can_move()) {
       leave(change.old_id, change);
-      reject(change.row, change.id.key(), not_sent(change), rejected);
+      reject(change.row, change.id, not_sent(change), rejected);
       return Taken::kYes;
     }
     if (!known && !replayed_) return Taken::kMove;
@@ -427,24 +426,27 @@ Encoder::Taken Encoder::add_moved(const Change& change, std::vector<Rejected>& r
   return Taken::kYes;
 }
 
-void Encoder::reject(std::uint32_t row, std::string_view key, const std::string& error,
+void Encoder::reject(std::uint32_t row, const Id& id, const std::string& error,
                      std::vector<Rejected>& rejected) const {
-  overlay_.reject_row({static_cast<std::uint32_t>(overlay_.batches.size() - 1), row}, key, error, rejected);
+  overlay_.reject_row({static_cast<std::uint32_t>(overlay_.batches.size() - 1), row}, id.key(),
+                      id.text.substr(id.key_size), error, rejected);
 }
 
 Overlay Encoder::take_move(std::uint32_t row, std::string& from, std::vector<Rejected>& rejected) {
   MILLRACE_CHECK(overlay_.empty());
   Change change;
   if (const auto error = work_out(row, change)) {
-    reject(row, change.id.key(), *error, rejected);
+    reject(row, change.id, *error, rejected);
     return {};
   }
   bool complete = false;
   from = change.old_id.key();
   put(change.id, change, Overlay::Action::kPatch, merged_image(change, nullptr, complete));
   overlay_.entries.front().moved_here = true;
+  overlay_.moved_from = from;
   const Overlay::Source source = overlay_.batches.back();
   Overlay out = take();
+  overlay_.output = output_;
   overlay_.batches.push_back(source);  // the batch goes on
   return out;
 }

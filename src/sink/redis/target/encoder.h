@@ -74,7 +74,7 @@ class Encoder {
   std::uint32_t find_or_add(const Id& id, bool& found);
   std::int32_t find(const Id& id) const;
   void grow();
-  void reject(std::uint32_t row, std::string_view key, const std::string& error,
+  void reject(std::uint32_t row, const Id& id, const std::string& error,
               std::vector<Rejected>& rejected) const;
   void truncate_overlaid(std::uint32_t row, std::vector<Rejected>& rejected);
   std::optional<std::string> append_id(std::string& out, Id& id, const TablePlan& plan,

@@ -103,7 +103,7 @@ class JsonWriter final : public TargetWriter {
 
   /// The one row that the entry stands for says that it has left this column alone.
   static bool is_as_before(const Item& item, std::size_t column) {
-    if (item.entry.earlier >= 0 || item.entry.moved_here) return false;
+    if (item.entry.earlier >= 0 || item.entry.moved_here || item.entry.writes_all) return false;
     const Batch& batch = *item.overlay.batches[item.entry.last.batch].batch;
     const Row row = batch.row(item.entry.last.row);
     if (row.op != Op::kUpdate || column >= row.before.size() || !has_value(row.before[column])) return false;

@@ -28,7 +28,8 @@ class Overlay {
     kPatch,  ///< some columns were not sent: they keep the values they have in Redis, which must have the
              ///< document
     kDelete,
-    kEvent,  ///< the row itself is to be added, whatever it does
+    kEvent,    ///< the row itself is to be added, whatever it does
+    kNothing,  ///< its rows are parked
   };
   struct Source {
     BatchPtr batch;
@@ -43,6 +44,7 @@ class Overlay {
     std::uint32_t member_size = 0;  ///< the member lies behind the key
     Action action = Action::kPut;
     bool moved_here = false;  ///< what is put was under another key before
+    bool writes_all = false;  ///< Redis does not have the row as it was before
     RowId last;               ///< the newest row; its cells are the document unless there is an `image`
     std::int32_t image = -1;
     std::int32_t earlier = -1;        ///< further rows: index into links
@@ -59,9 +61,13 @@ class Overlay {
   [[nodiscard]] RowCells cells(const Entry& entry) const;
   /// One Rejected for each row that `entry` stands for.
   void reject(const Entry& entry, const std::string& error, std::vector<Rejected>& out) const;
-  void reject_row(RowId id, std::string_view key, const std::string& error, std::vector<Rejected>& out) const;
+  void reject_row(RowId id, std::string_view key, std::string_view member, const std::string& error,
+                  std::vector<Rejected>& out) const;
+  /// One more entry: what is under `key` goes along with what `of` does.
+  void add_removal(std::string_view key, Entry of);
 
-  std::string output;  ///< whose it is; see Rejected
+  std::string output;      ///< whose it is; see Rejected
+  std::string moved_from;  ///< of a move (see Encoder::take_move): where the document is
   std::vector<Source> batches;
   std::vector<Entry> entries;
   std::string keys;
