@@ -39,7 +39,7 @@ struct Rejected {
   std::uint64_t sequence = 0;
   std::uint32_t row = 0;
   std::string topic;
-  std::string target_key;    ///< where it should have gone; shown to the operator, never logged
+  std::string target_key;    ///< where it should have gone, empty if nobody can say; shown, never logged
   std::string error;         ///< without cell values
   std::string output{};      ///< of a sink that writes rows in several ways, the one that this is of
   std::string member{};      ///< where rows share a key, what is the row's own of it
@@ -85,7 +85,7 @@ class Sink {
   virtual void unparked(const Rejected& /*row*/) {}
   /// Takes rows over; they may still be in flight when it returns. Order per target key is kept. An empty
   /// range (first_row == end_row, at most about once a second) only moves the position: a target that keeps
-  /// one keeps `after`.
+  /// one keeps `after`. While rows are in flight it says that the log has no more for now.
   [[nodiscard]] virtual Status write(const ReadBatch& rows) = 0;
   /// Waits until something is settled or `until_us` has come; called about once a second also when nothing is
   /// in flight, to see to the target without waiting. Only what it answers moves offsets. What it

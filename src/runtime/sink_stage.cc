@@ -227,7 +227,7 @@ Result<bool> SinkStage::read_and_write(std::int64_t until_us) {
   if (!*read) {
     if (std::exchange(rereads_, false)) return true;
     if (in_flight_.empty()) heartbeat_.beat(now());  // the log says there is nothing to do
-    MILLRACE_TRY(tell_position());
+    MILLRACE_TRY(in_flight_.empty() ? tell_position() : tell_end());
     return false;
   }
   ReadBatch rows = std::move(**read);
@@ -288,6 +288,15 @@ Status SinkStage::tell_position() {
   // Otherwise a target of quiet topics names a position that retention cuts away one day.
   const ReadBatch position = std::exchange(skipped_, std::nullopt).value();
   return write(position);
+}
+
+/// A target may wait for more before it writes what it has.
+Status SinkStage::tell_end() {
+  if (now() - told_us_ < kTellPositionEveryUs) return {};
+  ReadBatch end;
+  end.after = read_;
+  skipped_.reset();
+  return write(end);
 }
 
 Result<bool> SinkStage::poll(std::int64_t until_us) {

@@ -57,6 +57,7 @@ class SinkStage final : public Stage {
   Status close_overtaken();
   Status write(const ReadBatch& rows);
   Status tell_position();
+  Status tell_end();
   Result<bool> poll(std::int64_t until_us);
   void count_applied(const InFlight::Entry& entry);
   /// When the position has to be kept in the log next; far away when there is nothing to keep.

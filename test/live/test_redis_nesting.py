@@ -313,6 +313,7 @@ def test_many_children_of_one_parent(nest: str, shop: Shop, database: Database, 
         return len(document.get("lines", ()))
 
     client.config_set("slowlog-log-slower-than", 1_000_000)
+    client.slowlog_reset()
     database.script(f"insert into l select i, 1, 'v' from generate_series(1, {many}) i;")
     wait_equal(millrace, lambda: client.hlen(waiting), many)
     for sql, there in (("insert into o values (1);", many), ("update o set v = 1;", many), ("delete from o;", 0),
@@ -354,7 +355,8 @@ def test_a_row_that_fits_in_no_document_does_not_wait(nest: str, shop: Shop, dat
     wait_equal(millrace, lambda: client.exists("order:2"), 1)
     database.script(f"insert into l values {rows.format(2)};")
     wait_equal(millrace, lambda: numbers(2), [3, 4])
-    wait_equal(millrace, lambda: millrace.status()["cache"]["dead_letters"], 4)
+    wait_equal(millrace, lambda: millrace.status()["cache"]["dead_letters"], 2)  # those of the first two are void
+    assert millrace.status()["cache"]["dead_letters_ever"] == 4
     database.script("delete from o where id = 2; insert into o values (2);")
     wait_equal(millrace, lambda: numbers(2), [3, 4])
     assert not list(client.scan_iter("millrace:nest:*"))

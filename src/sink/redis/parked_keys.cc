@@ -92,6 +92,7 @@ bool ParkedKeys::lacks(std::string_view key, std::string_view member, const Stre
 
 void ParkedKeys::applied(const Overlay& overlay, const Overlay::Entry& entry) {
   const IdView id = id_of(overlay, entry);
+  if (entry.is_parked) return;
   forget_left_behind(id);
   const auto at = keys_.find(id);
   if (at == keys_.end()) return;

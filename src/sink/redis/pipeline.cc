@@ -105,7 +105,9 @@ Status Pipeline::take_write(Group& group, std::size_t command, const Reply& repl
   ++guarded_.writes;
   if (reply.text == kStaleReply) ++guarded_.stale;
   const std::uint32_t entry = group.entries[command];
-  if (!group.parked->empty() && std::ranges::count(group.unfinished, entry) == 0)
+  const bool last = command + 1 == group.entries.size() || group.entries[command + 1] != entry;
+  if (last && group.last_rejected != entry && !group.parked->empty() &&
+      std::ranges::count(group.unfinished, entry) == 0)
     group.parked->applied(*group.overlay, group.overlay->entries[entry]);
   return {};
 }

@@ -20,7 +20,6 @@ namespace millrace::redis {
 namespace {
 
 constexpr std::size_t kMaxHeldBytes = 64U << 20U;
-constexpr std::int64_t kMaxHeldUs = 1'000'000;
 constexpr std::int64_t kStepUs = 100'000;
 constexpr std::size_t kMaxStreamsSent = 65'536;
 
@@ -49,7 +48,7 @@ class RedisSink final : public Sink {
   Status add_rows(const ReadBatch& rows, std::uint32_t first, std::uint32_t end, bool replayed);
   Status add_row(const ReadBatch& rows, std::uint32_t row, bool replayed);
   void begin(const ReadBatch& rows, bool replayed);
-  Status hold_back(Lane& lane, Overlay& overlay);
+  Status wait_for_bases(const std::vector<std::pair<Lane*, Overlay>>& overlays);
   Status flush(const LogPosition& after);
   Status flush_held();
   Status drop_held();
@@ -75,7 +74,6 @@ class RedisSink final : public Sink {
   LogPosition durable_;             ///< last position settled on this connection
   LogPosition held_after_;          ///< where the reader stands after the rows held
   std::size_t held_bytes_ = 0;      ///< of batches whose rows wait in the encoder
-  std::int64_t held_since_us_ = 0;  ///< when the last of them came
   bool forget_position_ = false;    ///< what Redis says is not so: it has lost what was there before
   const Lane* only_ = nullptr;      ///< the lane that rows go to; none: all that take their topics
   std::vector<Rejected> rejected_;  ///< while encoding, until the group they go with is sent
@@ -174,7 +172,6 @@ Status RedisSink::write(const ReadBatch& rows) {
   if (rows.sequence == applied.sequence) replay_end = std::clamp(applied.row, rows.first_row, rows.end_row);
 
   if (replay_end > rows.first_row || (held_bytes_ > 0 && rows.first_row == rows.end_row)) {
-    held_since_us_ = context_->clock.now_us();
     // A truncation may have been done that the position does not tell of yet.
     std::uint32_t overlay_end = replay_end;
     while (overlay_end < rows.end_row && rows.batch->records()[overlay_end].op == Op::kTruncate)
@@ -183,9 +180,9 @@ Status RedisSink::write(const ReadBatch& rows) {
     held_bytes_ += rows.batch ? rows.batch->image_bytes() + 1 : 1;
     held_after_ = replay_end == rows.end_row ? rows.after : position_at(rows, replay_end);
     if (replay_end == rows.end_row) {
-      const bool whole = rows.after.covers(replay_until_);
-      if (!whole && held_bytes_ < kMaxHeldBytes) return {};
-      return whole ? flush_held() : drop_held();
+      if (rows.after.covers(replay_until_)) return flush_held();
+      const bool no_more = rows.first_row == rows.end_row;
+      return no_more || held_bytes_ >= kMaxHeldBytes ? drop_held() : Status();
     }
   }
   MILLRACE_TRY(held_after_.covers(replay_until_) ? flush_held() : drop_held());
@@ -265,25 +262,29 @@ Status RedisSink::drop_held() {
 Status RedisSink::flush(const LogPosition& after) {
   sent_ = furthest(sent_, after);
   send_columns();
+  std::vector<std::pair<Lane*, Overlay>> overlays;
   for (const auto& lane : lanes_) {
     Overlay taken = lane->encoder().take();
-    if (taken.empty()) continue;
-    MILLRACE_TRY(hold_back(*lane, taken));
-    MILLRACE_TRY(delivery_->add(*lane, std::make_shared<const Overlay>(std::move(taken)), after, rejected_));
+    if (!taken.empty()) overlays.emplace_back(lane.get(), std::move(taken));
+  }
+  MILLRACE_TRY(wait_for_bases(overlays));  // nothing is gathered yet
+  for (auto& [lane, overlay] : overlays) {
+    lane->parked().hold_back(overlay, lane->target().merge, rejected_);
+    auto kept = std::make_shared<const Overlay>(std::move(overlay));
+    MILLRACE_TRY(delivery_->add(*lane, kept, after, rejected_));
   }
   return delivery_->finish(after, std::exchange(rejected_, {}));
 }
 
 /// What builds on the state of a key in Redis must find there what it builds on: rows of that key that are in
 /// flight are waited for, and if one was refused, this one is parked behind it.
-Status RedisSink::hold_back(Lane& lane, Overlay& overlay) {
-  const bool merge = lane.target().merge;
-  if (!delivery_->flow().idle()) {
-    const auto waiting = lane.parked().waiting(overlay, merge);
-    if (!waiting.empty() && delivery_->flow().has_any_of(waiting)) MILLRACE_TRY(delivery_->flow().drain());
-  }
-  lane.parked().hold_back(overlay, merge, rejected_);
-  return {};
+Status RedisSink::wait_for_bases(const std::vector<std::pair<Lane*, Overlay>>& overlays) {
+  if (delivery_->flow().idle()) return {};
+  const bool waits = std::ranges::any_of(overlays, [this](const auto& one) {
+    const auto hashes = one.first->parked().waiting(one.second, one.first->target().merge);
+    return !hashes.empty() && delivery_->flow().has_any_of(hashes);
+  });
+  return waits ? delivery_->flow().drain() : Status();
 }
 
 /// A change of key that keeps values only Redis has: alone in flight, its position in the same script. Of
@@ -347,7 +348,6 @@ Result<Settled> RedisSink::poll(std::int64_t until_us) {
   Settled out;
   for (bool over = false;;) {
     const std::int64_t now_us = context_->clock.now_us();
-    if (held_bytes_ > 0 && now_us - held_since_us_ > kMaxHeldUs) MILLRACE_TRY(flush_held());
     if (held_bytes_ == 0) delivery_->keep_positions();
     Flow& flow = delivery_->flow();
     outputs_->step_if_due(*servers_, flow);

@@ -282,6 +282,27 @@ TEST_F(RedisSinkTest, RowsAppliedBeforeUndoNothingWhenOtherRowsComeInBetween) {
   EXPECT_EQ(redis.keys().count("k:7"), 1U);
 }
 
+TEST_F(RedisSinkTest, RowsAppliedBeforeUndoNothingWhenTheLogIsSlow) {
+  ASSERT_TRUE(open());
+  TestBatch batch;
+  const ReadBatch first = batch.insert(kTable, {1, "old", "b"}).read(1);
+  const ReadBatch second = batch.remove(kTable, {1, kNotSent, kNotSent}).read(2);
+  ASSERT_TRUE(settle(first));
+  ASSERT_TRUE(settle(second));
+  sink->close();
+  ASSERT_TRUE(open());
+  ASSERT_TRUE(sink->write(first));
+  for (int second_later = 0; second_later < 5; ++second_later) {
+    redis.advance_us(1'000'000);
+    ASSERT_TRUE(sink->poll(redis.now_us()));
+    EXPECT_EQ(redis.keys().count("k:1"), 0U);
+  }
+  ReadBatch end;  // it has no more
+  end.after = first.after;
+  ASSERT_TRUE(settle(end));
+  EXPECT_EQ(redis.keys().count("k:1"), 0U);
+}
+
 TEST_F(RedisSinkTest, RowsAppliedBeforeAreNotSettledUntilTheyWereLookedAtAgain) {
   ASSERT_TRUE(open());
   TestBatch batch;

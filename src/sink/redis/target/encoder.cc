@@ -123,6 +123,7 @@ void Encoder::put(const Id& id, const Change& change, Overlay::Action action, st
   Overlay::Entry& entry = overlay_.entries[find_or_add(id, found)];
   link_row(entry, change.row, !found);
   entry.action = action;
+  entry.is_parked = false;
   entry.image = image;
   entry.plan = change.plan;
 }
@@ -132,6 +133,14 @@ void Encoder::leave(const Id& id, const Change& change) {
   const std::int32_t at = find(id);
   if (at >= 0 && is_of_another_row(overlay_.entries[static_cast<std::size_t>(at)], change)) return;
   remove(id, change.row, *change.plan);
+}
+
+/// The same of a row that is parked, where it has left a key.
+void Encoder::leave_parked(const Change& change) {
+  if (change.old_id.empty()) return;
+  leave(change.old_id, change);
+  Overlay::Entry& entry = overlay_.entries[static_cast<std::size_t>(find(change.old_id))];
+  entry.is_parked = entry.action == Overlay::Action::kDelete;
 }
 
 /// Whether another row has moved to the key that this one leaves only now: rows may change places when the
@@ -154,6 +163,7 @@ void Encoder::remove(const Id& id, std::uint32_t row, const TablePlan& plan) {
   Overlay::Entry& entry = overlay_.entries[find_or_add(id, found)];
   link_row(entry, row, !found);
   entry.action = Overlay::Action::kDelete;
+  entry.is_parked = false;
   entry.moved_here = false;
   entry.image = -1;
   entry.plan = &plan;
@@ -215,6 +225,7 @@ std::optional<std::string> Encoder::append_id(std::string& out, Id& id, const Ta
     error = plan.member->append(out, RowCells(batch, cells));
   }
   id.text = out;
+  if (error) id = {};  // the half of one may be that of another row
   return error;
 }
 
@@ -312,7 +323,7 @@ Encoder::Taken Encoder::add(std::uint32_t row, std::vector<Rejected>& rejected) 
   }
   Change change;
   if (const auto error = work_out(row, change)) {
-    if (!change.old_id.empty()) leave(change.old_id, change);
+    leave_parked(change);
     reject(row, change.id, *error, rejected);
     return Taken::kYes;
   }
@@ -408,7 +419,7 @@ Encoder::Taken Encoder::add_moved(const Change& change, std::vector<Rejected>& r
     const bool other_version = at >= 0 && base.plan != change.plan;
     const bool known = at >= 0 && base.action == Overlay::Action::kPut && !(other_version && replayed_);
     if (!known && !target_.can_move()) {
-      leave(change.old_id, change);
+      leave_parked(change);
       reject(change.row, change.id, not_sent(change), rejected);
       return Taken::kYes;
     }

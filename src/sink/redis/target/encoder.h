@@ -90,6 +90,7 @@ class Encoder {
   void add_event_to(const Id& id, Change& change);
   std::string not_sent(const Change& change) const;
   void leave(const Id& id, const Change& change);
+  void leave_parked(const Change& change);
   bool is_of_another_row(const Overlay::Entry& entry, const Change& change) const;
   Taken add_change(const Change& change, std::vector<Rejected>& rejected);
   Taken add_moved(const Change& change, std::vector<Rejected>& rejected);

@@ -44,6 +44,7 @@ class Overlay {
     std::uint32_t member_size = 0;  ///< the member lies behind the key
     Action action = Action::kPut;
     bool moved_here = false;  ///< what is put was under another key before
+    bool is_parked = false;   ///< a delete that goes on with what is known of a row that is parked
     bool writes_all = false;  ///< Redis does not have the row as it was before
     RowId last;               ///< the newest row; its cells are the document unless there is an `image`
     std::int32_t image = -1;
