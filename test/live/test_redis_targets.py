@@ -179,6 +179,88 @@ def test_merge_leaves_what_is_not_the_rows(shop: Shop, database: Database, clien
                                "mine": True})
 
 
+def test_a_merged_row_takes_only_its_own_members_with_it(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """Two tables in one document, and what an application put there: each goes by itself, by DELETE, by a change of key
+    or by TRUNCATE, and the document with the last."""
+    database.script("create table a (id int primary key, x text); create table b (id int primary key, y text);")
+    millrace = start(shop("public.a,public.b", redis={"topics": "t.public.a,t.public.b", "target.update": "merge"}
+                          | output("a", topics="t.public.a", target__key="m:{id}", target__fields="id, x as o.x")
+                          | output("b", topics="t.public.b", target__key="m:{id}", target__fields="id, y as o.i.y")))
+
+    def get() -> dict[str, Any]:
+        return {key: client.json().get(key) for key in client.scan_iter("m:*")}
+
+    both = {"id": 1, "o": {"x": "x", "i": {"y": "y"}}}
+    for sql, wanted in (
+        ("insert into a values (1, 'x'); insert into b values (1, 'y');", {"m:1": both}),
+        ("delete from a;", {"m:1": {"id": 1, "o": {"i": {"y": "y"}}}}),
+        ("insert into a values (1, 'x');", {"m:1": both}),
+        ("delete from b;", {"m:1": {"id": 1, "o": {"x": "x"}}}),
+        ("delete from a;", {}),
+        ("insert into b values (1, 'y'); insert into a values (1, 'x');", {"m:1": both}),
+        ("update b set id = 2;", {"m:1": {"id": 1, "o": {"x": "x"}}, "m:2": {"id": 2, "o": {"i": {"y": "y"}}}}),
+        ("update b set id = 1;", {"m:1": both}),
+        ("truncate a;", {"m:1": {"id": 1, "o": {"i": {"y": "y"}}}}),
+        ("truncate b;", {}),
+        ("insert into a values (1, 'x');", {"m:1": {"id": 1, "o": {"x": "x"}}}),
+    ):
+        database.script(sql)
+        wait_equal(millrace, get, wanted)
+    client.json().set("m:1", "$.mine", True)
+    client.json().set("m:1", "$.o.mine", 5)
+    database.script("delete from a;")
+    wait_equal(millrace, get, {"m:1": {"id": 1, "o": {"mine": 5}, "mine": True}})
+    assert millrace.status()["cache"]["dead_letters"] == 0
+
+
+def test_untouched_toast_of_a_merged_row_that_moves(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """It goes along with the row's own members, into a document that is new or that others have; theirs stay."""
+    database.script("""create table a (id int primary key, v text, big text);
+      create table b (id int primary key, y text);
+      alter table a alter big set storage external;""")
+    millrace = start(shop("public.a,public.b", redis={"topics": "t.public.a,t.public.b", "target.update": "merge"}
+                          | output("a", topics="t.public.a", target__key="m:{id}", target__fields="id, v, big as o.big")
+                          | output("b", topics="t.public.b", target__key="m:{id}", target__fields="id, y as o.y")))
+
+    def get() -> dict[str, Any]:
+        return {key: client.json().get(key) for key in client.scan_iter("m:*")}
+
+    big = "x" * 5000
+    database.script("insert into a values (1, null, repeat('x', 5000)); insert into b values (1, 'one'), (2, 'two');")
+    one, two = {"id": 1, "o": {"y": "one"}}, {"id": 2, "o": {"y": "two"}}
+    wait_equal(millrace, get, {"m:1": {"id": 1, "v": None, "o": {"y": "one", "big": big}}, "m:2": two})
+    client.json().set("m:2", "$.mine", 5)
+    database.script("update a set id = 2;")
+    wait_equal(millrace, get, {"m:1": one, "m:2": {"id": 2, "v": None, "o": {"y": "two", "big": big}, "mine": 5}})
+    database.script("update a set id = 3, v = 'w';")
+    wait_equal(millrace, get, {"m:1": one, "m:2": two | {"mine": 5}, "m:3": {"id": 3, "v": "w", "o": {"big": big}}})
+    database.script("update a set id = 4;")
+    wait_equal(millrace, get, {"m:1": one, "m:2": two | {"mine": 5}, "m:4": {"id": 4, "v": "w", "o": {"big": big}}})
+    assert millrace.status()["cache"]["dead_letters"] == 0
+
+
+def test_a_merged_row_that_comes_again(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """The same whether a batch ends between DELETE and INSERT or not: what others put there stays, and what the row
+    had in a column that has been dropped since goes."""
+    for together in (False, True):
+        client.flushall()
+        database.script("drop table if exists t; create table t (id int primary key, v text, w text);")
+        names = {"slot.name": f"again_{together}".lower(), "publication.name": f"again_{together}".lower()}
+        millrace = start(shop("public.t", redis={"target.update": "merge"}, postgres=names))
+        database.script("insert into t values (1, 'a', 'w');")
+        get = lambda: client.json().get("t:id:1")  # noqa: E731
+        wait_equal(millrace, get, {"id": 1, "v": "a", "w": "w"})
+        client.json().set("t:id:1", "$.mine", 1)
+        if together:
+            database.script("begin; delete from t; alter table t drop w; insert into t values (1, 'b'); commit;")
+        else:
+            database.script("delete from t;")
+            wait_equal(millrace, get, {"id": 1, "mine": 1})
+            database.script("alter table t drop w; insert into t values (1, 'b');")
+        wait_equal(millrace, get, {"id": 1, "v": "b", "mine": 1})
+        millrace.terminate()
+
+
 def test_untouched_toast_inside_an_object(shop: Shop, database: Database, client: redis.Redis) -> None:
     database.script("""create table b (id int primary key, v int, big text);
       alter table b alter big set storage external;""")

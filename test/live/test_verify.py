@@ -466,3 +466,23 @@ def test_what_cannot_be_looked_at_is_told(shop: Shop, database: Database, client
         done = other.command("verify", "{file}")
         assert done.returncode == 3
         assert "127.0.0.1" in done.stderr
+
+
+def test_what_a_merged_row_has_left_is_found(shop: Shop, database: Database, client: redis.Redis) -> None:
+    """Members without a row are extra and go; what only an application or the key still has in a document is not."""
+    database.script("create table t (id int primary key, v text);")
+    millrace = start(shop("public.t", redis={"target.update": "merge", "target.fields": "id, v as o.v"}))
+    database.script("insert into t values (1, 'a'), (2, 'b'), (3, 'c'), (4, 'd');")
+    wait_until(lambda: bool(client.exists("t:id:4")), "the rows", 15, context=millrace.tail)
+    client.json().set("t:id:2", "$.mine", 1)
+    database.script("delete from t where id > 1;")
+    wait_until(lambda: not client.exists("t:id:4"), "they have gone", 15, context=millrace.tail)
+    millrace.wait_settled()
+    assert client.json().get("t:id:2") == {"id": 2, "mine": 1}
+    verify(millrace, code=0)
+    client.json().set("t:id:8", "$", {"id": 8, "o": {"v": "left", "mine": 2}})
+    client.json().set("t:id:9", "$", {"id": 9, "o": {"v": "left"}})
+    assert verify(millrace, code=1)["public.t"]["extra"] == 2
+    verify(millrace, "--repair", "extra", code=0)
+    assert client.json().get("t:id:8") == {"id": 8, "o": {"mine": 2}} and not client.exists("t:id:9")
+    verify(millrace, code=0)

@@ -91,7 +91,7 @@ Result<std::vector<EntryChange*>> EntryChanger::watch(std::span<EntryChange> cha
     } else {
       append_command(commands, {"WATCH", key});
     }
-    questions.push_back({*one.target, one.place, one.wanted ? &*one.wanted : nullptr});
+    questions.push_back({*one.target, one.place, one.wanted ? &*one.wanted : nullptr, one.plan});
   }
   const auto watched = take(node, changes.size());
   if (!watched) return watched.error();

@@ -23,6 +23,7 @@ struct EntryChange {
   EntryPlace place;
   std::uint64_t found = 0;                           ///< Content::fingerprint when it was last looked at
   std::optional<Content> wanted{};                   ///< see found_content
+  const TablePlan* plan = nullptr;                   ///< of a removal: see EntryQuestion
   std::function<std::size_t(std::string&)> write{};  ///< appends commands, answers how many
   Repaired* out = nullptr;                           ///< what became of it
 };

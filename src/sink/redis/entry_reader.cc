@@ -64,6 +64,10 @@ Result<std::vector<Content>> read_entries(std::span<const EntryQuestion> questio
   out.reserve(questions.size());
   for (std::size_t i = 0; i < questions.size(); ++i)
     out.push_back(found_content(questions[i].target, (*replies)[i], questions[i].wanted));
+  for (std::size_t i = 0; i < questions.size(); ++i) {
+    if (questions[i].plan != nullptr && questions[i].target.merge)
+      keep_members_of_row(out[i], *questions[i].plan);
+  }
   MILLRACE_TRY(read_waiting(questions, ask, out));
   return out;
 }

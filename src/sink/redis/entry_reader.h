@@ -18,6 +18,7 @@ struct EntryQuestion {
   const Target& target;
   EntryPlace place;
   const Content* wanted = nullptr;  ///< see found_content
+  const TablePlan* plan = nullptr;  ///< of a row that is gone: see keep_members_of_row
 };
 
 /// A command about one key.

@@ -38,7 +38,7 @@ class Lane {
 
   /// Whether the fields that hashes had are to be remembered beside the position; under which name for a
   /// topic; and what was remembered of all outputs.
-  [[nodiscard]] bool keeps_columns() const { return target().type == TargetType::kHash; }
+  [[nodiscard]] bool keeps_columns() const { return target().keeps_columns(); }
   [[nodiscard]] std::string columns_name(std::string_view topic) const;
   void know_columns(const std::vector<TopicColumns>& known);
 

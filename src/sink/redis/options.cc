@@ -193,8 +193,8 @@ std::vector<OptionSpec> document_options() {
        .doc =
            "Of `json`: `replace` writes the whole document with each change; `merge` writes the row's "
            "members, and only those that changed where the source sends the old row, and leaves alone what "
-           "else the document has. NULL is written as null in both. A hash is always merged, its NULLs "
-           "removed.",
+           "else the document has, also when the row goes: the document goes with the last row that writes "
+           "into it. NULL is written as null in both. A hash is always merged, its NULLs removed.",
        .choices = {"replace", "merge"}},
       {.name = "target.nest",
        .group = "Target",

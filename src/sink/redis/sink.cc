@@ -328,9 +328,15 @@ Status RedisSink::move_in_cluster(const ReadBatch& rows, std::uint32_t row) {
 /// Removes what is under the keys of the row's topic in portions, between the writes before and after it.
 Status RedisSink::truncate(const ReadBatch& rows, std::uint32_t row) {
   std::vector<Rejected> rejected;
-  std::vector<std::pair<Lane*, RowKey>> keys;
+  struct Cleared {
+    Lane* lane;
+    const TablePlan* plan;
+    std::vector<RowKey> keys;
+  };
+  std::vector<Cleared> cleared;
   for (Lane* lane : truncating_) {
-    for (RowKey& key : lane->encoder().topic_keys(row, rejected)) keys.emplace_back(lane, std::move(key));
+    Encoder& encoder = lane->encoder();
+    cleared.push_back({lane, &encoder.topic_plan(row), encoder.topic_keys(row, rejected)});
   }
   MILLRACE_TRY(flush(position_at(rows, row)));
   MILLRACE_TRY(delivery_->flow().drain());
@@ -338,7 +344,9 @@ Status RedisSink::truncate(const ReadBatch& rows, std::uint32_t row) {
   const KeyForms forms(settings_.outputs, settings_.topics);
   const std::string_view topic = rows.batch->topics()[rows.batch->records()[row].topic];
   const Truncation with{*servers_, *store_, *delivery_, *context_, forms, topic};
-  for (const auto& [lane, key] : keys) MILLRACE_TRY(remove_keys(with, *lane, key));
+  for (const auto& [lane, plan, keys] : cleared) {
+    for (const RowKey& key : keys) MILLRACE_TRY(remove_keys(with, *lane, *plan, key));
+  }
   return {};
 }
 

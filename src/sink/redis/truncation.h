@@ -23,8 +23,9 @@ struct Truncation {
   std::string_view topic;
 };
 
-/// Removes, in portions, what is under the topic's keys in a lane, and what waits there for its parents.
-/// With nothing in flight before and after.
-[[nodiscard]] Status remove_keys(const Truncation& with, Lane& lane, const RowKey& keys);
+/// Removes, in portions, what is under the keys of the table of `plan` in a lane, and what waits there for
+/// its parents. With nothing in flight before and after.
+[[nodiscard]] Status remove_keys(const Truncation& with, Lane& lane, const TablePlan& plan,
+                                 const RowKey& keys);
 
 }  // namespace millrace::redis

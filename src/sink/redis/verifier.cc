@@ -50,6 +50,7 @@ class RedisVerifier final : public TargetVerifier {
  private:
   Lane* find_lane(const std::string& output);
   [[nodiscard]] std::vector<std::string> limits_of(Lane& lane, std::string_view topic) const;
+  const TablePlan& plan_of(Lane& lane) const;
   Overlay removal(Lane& lane, const EntryPlace& place);
   Status repair_lane(Lane& lane, const BatchPtr& batch, std::span<const EntryState> states,
                      std::vector<Repaired>& out);
@@ -166,8 +167,10 @@ Status RedisVerifier::compare(const BatchPtr& batch, std::vector<EntryState>& ou
 Status RedisVerifier::look(std::span<ExtraEntry> entries) {
   std::vector<EntryQuestion> questions;
   questions.reserve(entries.size());
-  for (const ExtraEntry& entry : entries)
-    questions.push_back({find_lane(entry.output)->target(), EntryPlace::of(entry.handle)});
+  for (const ExtraEntry& entry : entries) {
+    Lane& lane = *find_lane(entry.output);
+    questions.push_back({lane.target(), EntryPlace::of(entry.handle), nullptr, &plan_of(lane)});
+  }
   const auto found = read_entries(questions, ask_servers(*servers_));
   if (!found) return found.error();
   for (std::size_t i = 0; i < entries.size(); ++i) entries[i].found = (*found)[i].fingerprint();
@@ -223,6 +226,7 @@ Result<std::vector<Repaired>> RedisVerifier::remove(std::span<const ExtraEntry> 
     EntryChange change{
         .target = &lane.target(), .place = EntryPlace::of(entries[i].handle), .found = entries[i].found};
     change.out = &out[i];
+    change.plan = &plan_of(lane);
     change.write = [&lane, gone = removal(lane, change.place)](std::string& commands) {
       std::vector<Rejected> none;
       return lane.writer().append(commands, gone, gone.entries.front(), none);
@@ -234,6 +238,10 @@ Result<std::vector<Repaired>> RedisVerifier::remove(std::span<const ExtraEntry> 
 }
 
 /// Of the table begun.
+const TablePlan& RedisVerifier::plan_of(Lane& lane) const {
+  return lane.encoder().plans().plan(topic_, schemas_.at(topic_));
+}
+
 Overlay RedisVerifier::removal(Lane& lane, const EntryPlace& place) {
   Overlay out;
   Overlay::Entry& entry = out.entries.emplace_back();
@@ -241,7 +249,7 @@ Overlay RedisVerifier::removal(Lane& lane, const EntryPlace& place) {
   entry.key_size = static_cast<std::uint32_t>(place.key.size());
   entry.member_size = static_cast<std::uint32_t>(place.member.size());
   entry.action = Overlay::Action::kDelete;
-  entry.plan = &lane.encoder().plans().plan(topic_, schemas_.at(topic_));
+  entry.plan = &plan_of(lane);
   return out;
 }
 

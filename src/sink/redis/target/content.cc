@@ -60,6 +60,20 @@ void keep_only(std::map<std::string, std::string>& found, const std::map<std::st
   }
 }
 
+/// The members at `paths`, or in objects, of a document or of an object in it, which lies at `at`.
+void keep_paths(std::map<std::string, std::string>& found, const std::string& at,
+                const std::vector<std::string>& paths) {
+  std::erase_if(found, [&](auto& field) {
+    const std::string path = at + path_end(field.first);
+    if (std::ranges::count(paths, path) > 0) return false;
+    auto inner = json_members(field.second);
+    if (!inner || std::ranges::none_of(paths, [&](const auto& one) { return one.starts_with(path + "["); }))
+      return true;
+    keep_paths(*inner, path, paths);
+    return inner->empty();
+  });
+}
+
 std::string number_text(std::string_view text) {
   double value = 0;
   if (text == "inf" || text == "+inf") return "inf";
@@ -207,6 +221,16 @@ std::vector<std::string> read_command(const Target& target, std::string_view key
 }
 
 bool has_others_beside(const Target& target) { return target.type == TargetType::kHash || target.merge; }
+
+void keep_members_of_row(Content& found, const TablePlan& plan) {
+  if (!found.there || !found.is_json || !plan.document) return;
+  std::vector<std::string> own;
+  std::vector<std::string> of_key;
+  for (const DocumentField& field : plan.document->fields())
+    (plan.is_of_key(field) ? of_key : own).push_back(field.path);
+  keep_paths(found.fields, "$", own.empty() ? of_key : own);
+  if (found.fields.empty()) found = {};
+}
 
 Content found_content(const Target& target, const Reply& reply, const Content* wanted) {
   Content out;

@@ -47,6 +47,10 @@ struct Content {
 [[nodiscard]] bool has_others_beside(const Target& target);
 [[nodiscard]] Content found_content(const Target& target, const Reply& reply, const Content* wanted);
 
+/// Leaves of a document that others write into as well (target.update: merge) what its row's removal would
+/// take: with none of that, nothing of the row is there.
+void keep_members_of_row(Content& found, const TablePlan& plan);
+
 /// SHA1 of each key's value: of JSON as the server prints it, of a string. KEYS: the keys. ARGV: what TYPE
 /// answers for them. An empty text: nothing there; `!`: something else.
 inline constexpr std::string_view kChecksums = R"(local out = {}

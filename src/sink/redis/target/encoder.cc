@@ -166,7 +166,7 @@ void Encoder::remove(const Id& id, std::uint32_t row, const TablePlan& plan) {
   entry.is_parked = false;
   entry.moved_here = false;
   entry.image = -1;
-  entry.plan = &plan;
+  entry.plan = entry.gone = &plan;
 }
 
 std::vector<CellRef> Encoder::cells_of(const Overlay::Entry& entry) const {
@@ -477,12 +477,19 @@ void Encoder::truncate_overlaid(std::uint32_t row, std::vector<Rejected>& reject
   }
 }
 
-std::vector<RowKey> Encoder::topic_keys(std::uint32_t row, std::vector<Rejected>& rejected) {
+const TablePlan& Encoder::topic_plan(std::uint32_t row) {
   const Batch& batch = *overlay_.batches.back().batch;
   const Row r = batch.row(row);
-  const TablePlan& plan = plans_.plan(batch.topics()[r.topic], batch.schemas()[r.schema]);
+  return plans_.plan(batch.topics()[r.topic], batch.schemas()[r.schema]);
+}
+
+std::vector<RowKey> Encoder::topic_keys(std::uint32_t row, std::vector<Rejected>& rejected) {
+  const TablePlan& plan = topic_plan(row);
   const std::span<const RowKey> keys = plans_.keys_of(plan.topic);
-  if (keys.empty()) reject(row, {}, plan.error, rejected);
+  if (keys.empty() || (target_.merge && !plan.error.empty())) {  // its own members are not known either
+    reject(row, {}, plan.error, rejected);
+    return {};
+  }
   return {keys.begin(), keys.end()};
 }
 

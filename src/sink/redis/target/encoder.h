@@ -55,8 +55,10 @@ class Encoder {
   /// rows: no entry.
   [[nodiscard]] Overlay take_move(std::uint32_t row, std::string& from, std::vector<Rejected>& rejected);
 
-  /// How the keys of the topic of `row` (for kTruncate) are and were made. None: no row of it has a key, and
-  /// the row is among the rejected.
+  /// The plan of the topic of `row`, for kTruncate.
+  [[nodiscard]] const TablePlan& topic_plan(std::uint32_t row);
+  /// How the keys of the topic of `row` are and were made. None: no row of it has a key, or what rows write
+  /// is not known where others write as well, and the row is among the rejected.
   [[nodiscard]] std::vector<RowKey> topic_keys(std::uint32_t row, std::vector<Rejected>& rejected);
 
  private:

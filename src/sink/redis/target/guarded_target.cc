@@ -62,9 +62,9 @@ class GuardedWriter final : public TargetWriter {
   void remove(std::string& out, const Item& item) override { inner_->remove(out, item); }
 
   /// The versions go some time later, as behind any row that was deleted.
-  [[nodiscard]] std::vector<std::vector<std::string>> clear(
-      const std::vector<std::string>& keys) const override {
-    std::vector<std::vector<std::string>> commands = inner_->clear(keys);
+  [[nodiscard]] std::vector<std::vector<std::string>> clear(const std::vector<std::string>& keys,
+                                                            const TablePlan& plan) const override {
+    std::vector<std::vector<std::string>> commands = inner_->clear(keys, plan);
     for (const std::string& key : keys)
       commands.push_back({"EXPIRE", version_key(key), std::to_string(guard_.keep_seconds)});
     return commands;

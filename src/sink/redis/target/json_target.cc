@@ -13,29 +13,53 @@ using Presence = DocumentLayout::Presence;
 class JsonWriter final : public TargetWriter {
  public:
   explicit JsonWriter(bool merge) : merge_(merge) {
-    move_script_ = std::string("local function merge(KEYS, ARGV)\n");
-    move_script_ += kMergeJson;
+    if (merge) {
+      move_script_ = "local function remove(KEYS, ARGV)\n";
+      move_script_ += kRemoveFromJson;
+      move_script_ += "\nend\n";
+    }
+    move_script_ += "local function merge(KEYS, ARGV)\n";
+    move_script_ += merge ? kMoveIntoJson : kMergeJson;
     move_script_ += kMoveTail;
   }
 
   [[nodiscard]] std::vector<std::string_view> scripts() const override {
-    return {kMergeJson, kMergeIntoJson};
+    return {kMergeJson, kMergeIntoJson, kRemoveFromJson};
   }
 
   Status put(std::string& out, const Item& item, std::uint32_t& commands) override {
     ++commands;
-    if (merge_) return put_into(out, item);
+    if (merge_) {
+      // What an earlier version of the table wrote and the new row has not got is to go with the old one.
+      const TablePlan* gone = item.entry.gone;
+      if (gone != nullptr && gone != &item.plan) {
+        append_command(out, removal(item.key, *gone));
+        ++commands;
+      }
+      return put_into(out, item);
+    }
     MILLRACE_TRY(write_document(item));
     if (item.entry.action == Overlay::Action::kPatch) return put_over(out, item, nullptr);
     append_command(out, {"JSON.SET", item.key, "$", document_});
     return {};
   }
 
-  void remove(std::string& out, const Item& item) override { append_command(out, {"JSON.DEL", item.key}); }
+  void remove(std::string& out, const Item& item) override {
+    if (merge_) return append_command(out, removal(item.key, item.plan));
+    append_command(out, {"JSON.DEL", item.key});
+  }
+
+  [[nodiscard]] std::vector<std::vector<std::string>> clear(const std::vector<std::string>& keys,
+                                                            const TablePlan& plan) const override {
+    if (!merge_) return TargetWriter::clear(keys, plan);
+    std::vector<std::vector<std::string>> commands;
+    for (const std::string& key : keys) commands.push_back(removal(key, plan));
+    return commands;
+  }
 
   Status move(std::string& out, const Item& item, const Move& move) override {
     MILLRACE_TRY(write_document(item));
-    return put_over(out, item, &move);
+    return merge_ ? move_into(out, item, move) : put_over(out, item, &move);
   }
 
  private:
@@ -69,6 +93,51 @@ class JsonWriter final : public TargetWriter {
       if (!field->nested) empty = false;
     }
     return {};
+  }
+
+  /// Member by member, from one document that others write into to another.
+  Status move_into(std::string& out, const Item& item, const Move& move) {
+    const DocumentLayout& layout = *item.plan.document;
+    std::vector<std::string> known;
+    std::vector<std::string> kept;
+    for (const DocumentField& field : layout.fields()) {
+      const Presence presence = layout.presence(field, item.cells);
+      if (presence == Presence::kKept) kept.push_back(field.path);
+      if (presence != Presence::kValue && presence != Presence::kNull) continue;
+      known.push_back(field.path);
+      MILLRACE_TRY(layout.append_value(known.emplace_back(), field, item.cells));
+    }
+    std::vector<std::string> words = {"EVAL", move_script_, "3", std::string(move.from),
+                                      std::string(item.key)};
+    words.insert(words.end(), move.position.begin() + 1, move.position.end());
+    words.push_back(document_);
+    layout.append_objects(words.emplace_back());
+    words.push_back(std::to_string(known.size() / 2));
+    words.insert(words.end(), known.begin(), known.end());
+    words.push_back(std::to_string(kept.size()));
+    words.insert(words.end(), kept.begin(), kept.end());
+    append_members(words, item.plan);
+    append_command(out, words);
+    return {};
+  }
+
+  /// The command that takes the members of a row out of the document.
+  [[nodiscard]] std::vector<std::string> removal(std::string_view key, const TablePlan& plan) const {
+    std::vector<std::string> words = {"EVALSHA", script(2), "1", std::string(key)};
+    plan.document->append_objects(words.emplace_back());
+    append_members(words, plan);
+    return words;
+  }
+
+  /// What kRemoveFromJson takes behind the objects.
+  static void append_members(std::vector<std::string>& words, const TablePlan& plan) {
+    std::vector<std::string> own = plan.dropped;
+    std::vector<std::string> shared;
+    for (const DocumentField& field : plan.document->fields())
+      (plan.is_of_key(field) ? shared : own).push_back(field.path);
+    words.push_back(std::to_string(own.size()));
+    words.insert(words.end(), own.begin(), own.end());
+    words.insert(words.end(), shared.begin(), shared.end());
   }
 
   /// Member by member, leaving others alone; the whole document when there is none.

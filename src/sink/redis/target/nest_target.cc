@@ -57,8 +57,8 @@ class NestWriter final : public TargetWriter {
   void remove(std::string& out, const Item& item) override { append_call(out, item, "remove", {}, {}); }
 
   /// Each document by itself: what lies in the rows waits for the next of their kind.
-  [[nodiscard]] std::vector<std::vector<std::string>> clear(
-      const std::vector<std::string>& keys) const override {
+  [[nodiscard]] std::vector<std::vector<std::string>> clear(const std::vector<std::string>& keys,
+                                                            const TablePlan& /*plan*/) const override {
     std::vector<std::vector<std::string>> commands;
     for (const std::string& key : keys) {
       std::vector<std::string>& command = commands.emplace_back();

@@ -49,6 +49,7 @@ class Overlay {
     RowId last;               ///< the newest row; its cells are the document unless there is an `image`
     std::int32_t image = -1;
     std::int32_t earlier = -1;        ///< further rows: index into links
+    const TablePlan* gone = nullptr;  ///< of a row that was deleted on the way; good as long as `plan`
     const TablePlan* plan = nullptr;  ///< good until the encoder begins another batch
   };
   [[nodiscard]] bool empty() const { return entries.empty(); }

@@ -59,6 +59,11 @@ bool sorts(CellType type) {
   }
 }
 
+/// By what a field is remembered when its column has gone.
+const std::string& known_as(const Target& target, const DocumentField& field) {
+  return target.merge ? field.path : field.name;
+}
+
 bool tells_expiry(CellType type) {
   switch (type) {
     case CellType::kInt64:
@@ -73,6 +78,10 @@ bool tells_expiry(CellType type) {
 }
 
 }  // namespace
+
+bool TablePlan::is_of_key(const DocumentField& field) const {
+  return !field.latitude && std::ranges::count(key->columns(), field.column) > 0;
+}
 
 const TablePlan& PlanCache::plan(std::string_view topic, const TableSchemaPtr& schema) {
   auto& slot = plans_[{std::string(topic), schema.get()}];
@@ -237,10 +246,10 @@ Status PlanCache::make_document(TablePlan& plan) {
   for (const DocumentField& field : plan.document->fields()) {
     plan.written[field.column] = true;
     if (field.latitude) plan.written[*field.latitude] = true;
-    names.push_back(field.name);
+    names.push_back(known_as(target_, field));
   }
-  if (target_.type != TargetType::kHash) return {};
-  make_field_ends(plan);
+  if (!target_.keeps_columns()) return {};
+  if (target_.type == TargetType::kHash) make_field_ends(plan);
   const std::vector<std::string>& seen = add_columns(plan.topic, names).names;
   // An earlier version may come again: a column that came and went leaves the table as it was before.
   for (const auto& [known_as, one] : plans_) {
@@ -249,10 +258,10 @@ Status PlanCache::make_document(TablePlan& plan) {
   return {};
 }
 
-void PlanCache::note_dropped(TablePlan& plan, const std::vector<std::string>& seen) {
+void PlanCache::note_dropped(TablePlan& plan, const std::vector<std::string>& seen) const {
   plan.dropped.clear();
   for (const std::string& name : seen) {
-    const auto is_name = [&name](const DocumentField& field) { return field.name == name; };
+    const auto is_name = [&](const DocumentField& field) { return known_as(target_, field) == name; };
     if (std::ranges::none_of(plan.document->fields(), is_name)) plan.dropped.push_back(name);
   }
 }

@@ -37,10 +37,14 @@ struct TablePlan {
   std::optional<std::uint16_t> score;   ///< column, of sorted sets
   std::optional<std::uint16_t> expiry;  ///< column
   std::vector<FieldEnd> field_ends;     ///< of hashes
-  /// Hash fields that an earlier version of the table had and this one has not.
+  /// Hash fields, or paths in merged documents, that an earlier version of the table had and this one has
+  /// not.
   std::vector<std::string> dropped;
   std::vector<bool> written;      ///< by column: its value is part of what is written, keys and members aside
   bool within_table_key = false;  ///< updates that send no old row leave key and member alone
+
+  /// Made of a column of the key: all rows that may share the document have it alike.
+  [[nodiscard]] bool is_of_key(const DocumentField& field) const;
 };
 
 /// Makes plans and keeps them. A plan lives until `clear`; one thread. The target must outlive it.
@@ -76,7 +80,7 @@ class PlanCache {
   std::optional<std::uint16_t> expiry_column(TablePlan& plan, std::string_view option,
                                              const std::string& column);
   void make_field_ends(TablePlan& plan);
-  static void note_dropped(TablePlan& plan, const std::vector<std::string>& seen);
+  void note_dropped(TablePlan& plan, const std::vector<std::string>& seen) const;
   void warn(std::string sentence);
   Columns& add_columns(std::string_view topic, const std::vector<std::string>& names);
 
@@ -84,7 +88,7 @@ class PlanCache {
   std::map<std::pair<std::string, const TableSchema*>, std::unique_ptr<TablePlan>> plans_;
   std::map<std::string, std::string, std::less<>> topic_of_pattern_;
   std::map<std::string, std::vector<RowKey>, std::less<>> keys_;  // by topic
-  std::map<std::string, Columns, std::less<>> columns_seen_;      // by topic; of hashes only
+  std::map<std::string, Columns, std::less<>> columns_seen_;      // by topic; of Target::keeps_columns
   std::vector<std::string> warnings_;
 };
 

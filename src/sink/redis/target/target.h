@@ -69,8 +69,12 @@ struct Target {
   /// The hash of the rows that wait for the document at `key`; in a cluster in the same slot.
   [[nodiscard]] std::string waiting_key(std::string_view key) const;
   [[nodiscard]] bool nests() const { return nest || !inside.empty(); }
+  /// What earlier versions of a table wrote must be known, to be removed among what is of others.
+  [[nodiscard]] bool keeps_columns() const { return type == TargetType::kHash || merge; }
   /// Values that were not sent can be kept when a row's key changes.
-  [[nodiscard]] bool can_move() const { return traits_of(type).has_fields && !nests() && !guard; }
+  [[nodiscard]] bool can_move() const {
+    return traits_of(type).has_fields && !nests() && !guard && !(merge && in_cluster);
+  }
 };
 
 }  // namespace millrace::redis

@@ -11,7 +11,8 @@ Status TargetWriter::move(std::string& /*out*/, const Item& /*item*/, const Move
   return {};
 }
 
-std::vector<std::vector<std::string>> TargetWriter::clear(const std::vector<std::string>& keys) const {
+std::vector<std::vector<std::string>> TargetWriter::clear(const std::vector<std::string>& keys,
+                                                          const TablePlan& /*plan*/) const {
   std::vector<std::string> command = {"UNLINK"};
   command.insert(command.end(), keys.begin(), keys.end());
   return {std::move(command)};

@@ -65,9 +65,9 @@ class TargetWriter {
   /// As `put`, one command, keeping values from another key; only of targets that have fields.
   [[nodiscard]] virtual Status move(std::string& out, const Item& item, const Move& move);
 
-  /// The commands that remove what is under keys of a table whose rows are all gone.
-  [[nodiscard]] virtual std::vector<std::vector<std::string>> clear(
-      const std::vector<std::string>& keys) const;
+  /// The commands that remove what is under keys of a table whose rows are all gone; `plan`: of the table.
+  [[nodiscard]] virtual std::vector<std::vector<std::string>> clear(const std::vector<std::string>& keys,
+                                                                    const TablePlan& plan) const;
   /// Not empty: there may be something to clear under keys that are only there with this in front (and in a
   /// cluster a hash tag behind it).
   [[nodiscard]] virtual std::string_view waiting_prefix() const { return {}; }
