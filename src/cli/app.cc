@@ -151,6 +151,9 @@ void add_rebuild(CLI::App& app, Specs specs, Chosen& chosen) {
   options->repair = {"missing", "different", "extra"};
   options->at_once = true;
   add_comparison(*command, *options);
+  command->add_flag("--without-unwritable", options->without_unwritable,
+                    "Change indexes over and remove what earlier settings wrote also when rows are left that "
+                    "cannot be written");
   command->callback([options, specs, &chosen] {
     chosen = [options, specs](Console& console) { return verify_command(*options, specs, console); };
   });

@@ -40,7 +40,8 @@ struct VerifyCommandOptions {
   std::int64_t settle_ms = 10'000;
   std::uint64_t chunk_rows = 5'000;
   std::uint64_t max_differences = 1'000;
-  bool at_once = false;  ///< mend without waiting whether rows fall in step by themselves
+  bool at_once = false;             ///< mend without waiting whether rows fall in step by themselves
+  bool without_unwritable = false;  ///< a rebuild ends also when some rows cannot be written
   bool json = false;
 };
 /// Compares what the sinks' targets hold with the sources' tables, and mends what is to be mended.

@@ -109,11 +109,45 @@ class Verification {
     if (Status opened = (*target)->open(context, tables_for(*filter)); !opened)
       return named(report.sink, std::move(opened).error());
     for (OpenSource& source : sources_) MILLRACE_TRY(verify_tables(source, **target, *filter, report));
-    if (!options_.at_once || !options_.tables.empty() || !in_step(report)) return {};
-    auto removed = (*target)->finish(tables_in_step(report), report.left);
+    note_why_behind(report);
+    return options_.at_once ? finish(**target, report) : Status();
+  }
+
+  /// Of what is missing or different the reader should know whether it may still be on its way.
+  void note_why_behind(SinkReport& report) const {
+    const auto differs = [](const TableReport& one) { return one.missing + one.different > 0; };
+    if (std::ranges::none_of(report.tables, differs)) return;
+    const std::string why =
+        RunningProcess(options_.file).why_behind(report.sink, source_names(), options_.settle_ms);
+    if (!why.empty()) report.left.push_back(why + ": what is missing or different may be on its way");
+  }
+
+  /// Of a rebuild.
+  Status finish(TargetVerifier& target, SinkReport& report) {
+    const std::string stays = why_unfinished(report);
+    if (!stays.empty()) {
+      const std::string what = target.unfinished();
+      if (!what.empty()) report.left.push_back("the rebuild is not at its end: " + what + ". " + stays);
+      return {};
+    }
+    auto removed = target.finish(tables_in_step(report), report.left);
     if (!removed) return named(report.sink, std::move(removed).error());
     report.removed = *removed;
     return {};
+  }
+
+  /// With what to do.
+  [[nodiscard]] std::string why_unfinished(const SinkReport& report) const {
+    if (!options_.tables.empty()) return "Rebuild without --table";
+    if (in_step(report)) return {};
+    const auto only_unwritable = [](const TableReport& one) {
+      return !one.skipped.empty() ||
+             (one.error.empty() && one.missing + one.different + one.extra + one.unsettled == 0);
+    };
+    if (!std::ranges::all_of(report.tables, only_unwritable)) return "Rebuild again";
+    if (options_.without_unwritable) return {};
+    return "Rows cannot be written: mend them at the source or in the settings and rebuild again, or rebuild "
+           "with --without-unwritable and miss them";
   }
 
   [[nodiscard]] std::vector<ScanTable> tables_for(const TopicFilter& filter) const {

@@ -126,6 +126,8 @@ class TargetVerifier {
                                                              std::span<const EntryState> states) = 0;
   /// Removes the entries, each unless it is no longer as its `found` says.
   [[nodiscard]] virtual Result<std::vector<Repaired>> remove(std::span<const ExtraEntry> entries) = 0;
+  /// Whether something is left to `finish`: a sentence on what goes on as it was until then, or nothing.
+  [[nodiscard]] virtual std::string unfinished() = 0;
   /// All tables have been brought in step: removes what earlier settings of the sink have left, of `tables`
   /// (all that the sources capture; those with `unfit` were not brought in step, and what is of them stays),
   /// and lets the running sink know. How many entries; what could not be removed is added to `left`, a

@@ -161,6 +161,7 @@ class FakeTarget final : public TargetVerifier {
     }
     return out;
   }
+  std::string unfinished() override { return {}; }
   Result<std::uint64_t> finish(std::span<const ScanTable> /*tables*/,
                                std::vector<std::string>& /*left*/) override {
     return 0;

@@ -184,12 +184,33 @@ def test_an_output_added_and_one_taken_away(shop: Shop, database: Database, clie
     early = millrace.command("verify", "{file}", "--settle-ms", "300", "--max-differences", "1")
     assert early.returncode == 1 and "300 missing" in early.stdout, early.stdout + early.stderr
     some = millrace.command("rebuild", "{file}", "--table", "public.s")
-    assert some.returncode == 0 and warned(millrace, "output c was added")
+    assert some.returncode == 0 and "Rebuild without --table" in some.stdout, some.stdout
+    assert warned(millrace, "output c was added")
     found = millrace.command("rebuild", "{file}")
     assert found.returncode == 0 and "300 entries of earlier settings removed" in found.stdout, found.stdout
     assert len(list(client.scan_iter("c:*"))) == 300 and len(list(client.scan_iter("a:*"))) == 300
     assert client.keys("b:*") == ["b:mine"]
     wait_until(lambda: not millrace.status()["cache"]["warnings"], "nothing is to be told", 15, context=millrace.tail)
+
+
+def test_rows_that_cannot_be_written_hold_the_end_up_and_that_is_said(shop: Shop, database: Database,
+                                                                      client: redis.Redis) -> None:
+    """What earlier settings wrote stays until the operator says that those rows may be missed."""
+    database.script("create table s (id int primary key, v text); insert into s values (1, 'a'), (2, null);")
+    millrace = start(shop("public.s", postgres={"snapshot.mode": "initial"}))
+    wait_until(lambda: documents(client) == 2, "all is there", 15, context=millrace.tail)
+    restart(millrace, **{"target.key": "{table}:by:{v}"})
+    held_up = millrace.command("rebuild", "{file}", "--settle-ms", "300")
+    assert held_up.returncode == 1 and "1 that cannot be written" in held_up.stdout, held_up.stdout
+    assert "the rebuild is not at its end" in held_up.stdout and "--without-unwritable" in held_up.stdout
+    assert client.exists("s:id:1", "s:id:2") == 2 and client.keys("*by:*") == ["s:by:a"]
+    part = millrace.command("rebuild", "{file}", "--table", "public.s", "--settle-ms", "300")
+    assert "Rebuild without --table" in part.stdout
+    done = millrace.command("rebuild", "{file}", "--without-unwritable", "--settle-ms", "300")
+    assert done.returncode == 1 and "2 entries of earlier settings removed" in done.stdout, done.stdout
+    assert "not at its end" not in done.stdout
+    assert client.exists("s:id:1", "s:id:2") == 0 and client.keys("*by:*") == ["s:by:a"]
+    wait_until(lambda: not millrace.status()["cache"]["warnings"], "nothing is behind", 15, context=millrace.tail)
 
 
 def test_settings_that_the_sink_has_not_begun_with(shop: Shop, database: Database, client: redis.Redis) -> None:

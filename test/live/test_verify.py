@@ -363,6 +363,8 @@ def test_a_sink_that_stands_still_is_not_in_step(shop: Shop, database: Database)
     millrace.command("pause", "cache", "--url", millrace.url)
     database.script("insert into s values (1);")
     assert counts(verify(millrace, code=1)["public.s"]) == {"missing": 1}
+    said = millrace.command("verify", "{file}", "--settle-ms", "300").stdout
+    assert "note: cache is paused: what is missing or different may be on its way" in said, said
     millrace.command("resume", "cache", "--url", millrace.url)
     settled(millrace)
     verify(millrace, code=0)

@@ -205,9 +205,10 @@ std::vector<OptionSpec> document_options() {
            "integers, "
            "texts or uuids; or in objects or arrays of rows that lie there "
            "(`lines.{line_no}.allocations`, `lines[line_no].{line_no}.allocations[id]`). Rows whose parent "
-           "is not there wait beside it; rows "
-           "whose `target.key` is NULL lie nowhere. Columns of `target.key` and `target.nest` outside the "
-           "table's key need REPLICA IDENTITY FULL."},
+           "is not there wait beside it; rows with NULL in a column of `target.key` or `target.nest` lie "
+           "nowhere. Rows of a parent's table that has a column of the object's name are parked: "
+           "`target.fields` gives it another, or leaves it out. The parents' documents must not expire. "
+           "Columns of `target.key` and `target.nest` outside the table's key need REPLICA IDENTITY FULL."},
       {.name = "target.nest.in",
        .group = "Target",
        .doc = "The output of those documents; by default the only one that writes JSON documents."},
@@ -221,10 +222,9 @@ std::vector<OptionSpec> life_options() {
        .doc =
            "When keys go by themselves: seconds after the row's last change (`3600`), or by a column "
            "(`{expires_at}`): a date or timestamp, or an integer of seconds; NULL and infinity: never. Keys "
-           "that rows share go as a whole. A change that keeps values which the source did not send has "
-           "nothing "
-           "to keep them from once its key has gone, and is parked: see reselect.unavailable.values of the "
-           "source."},
+           "that rows share go as a whole; documents with rows of others in them (target.nest) cannot go. A "
+           "change that keeps values which the source did not send has nothing to keep them from once its "
+           "key has gone, and is parked: see reselect.unavailable.values of the source."},
       {.name = "target.expire.fields",
        .type = kList,
        .group = "Target",

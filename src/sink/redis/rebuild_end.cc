@@ -28,6 +28,11 @@ Status RebuildEnd::prepare() {
   return {};
 }
 
+std::string RebuildEnd::unfinished() const {
+  if (!notes_.earlier.empty()) return "keys of earlier settings stay, and indexes are not changed over";
+  return notes_.behind.empty() ? "" : "the sink goes on saying that rows are not in the form of its settings";
+}
+
 Result<std::uint64_t> RebuildEnd::finish(std::span<const ScanTable> tables, std::vector<std::string>& left) {
   OutputNotes caught_up = notes_;
   caught_up.behind.clear();

@@ -25,7 +25,8 @@ class RebuildEnd {
   /// Reads the notes. A stop error when the sink has not begun with these settings: rows are compared with
   /// what it writes.
   [[nodiscard]] Status prepare();
-  /// See TargetVerifier::finish.
+  /// See TargetVerifier::unfinished and finish.
+  [[nodiscard]] std::string unfinished() const;
   [[nodiscard]] Result<std::uint64_t> finish(std::span<const ScanTable> tables,
                                              std::vector<std::string>& left);
 

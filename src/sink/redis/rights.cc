@@ -41,7 +41,7 @@ Lines of_output(const Output& output) {
   const Target& target = output.target;
   Lines out = of_type(target.type);
   const auto add = [&out](const Lines& more) { out.insert(out.end(), more.begin(), more.end()); };
-  if (target.merge) add({"JSON.MERGE K $ 1", "JSON.MSET K $ 1"});
+  if (target.merge) add({"JSON.MERGE K $ 1", "JSON.MSET K $ 1", "JSON.OBJLEN K"});
   if (target.nests()) {
     add({"JSON.TYPE K", "JSON.OBJKEYS K", "HKEYS K", "HDEL K f", "JSON.MERGE K $ 1", "JSON.ARRINSERT K $ 0 1",
          "JSON.ARRLEN K"});

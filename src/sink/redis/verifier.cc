@@ -46,6 +46,7 @@ class RedisVerifier final : public TargetVerifier {
   Result<std::uint64_t> finish(std::span<const ScanTable> tables, std::vector<std::string>& left) override {
     return end_->finish(tables, left);
   }
+  std::string unfinished() override { return end_->unfinished(); }
 
  private:
   Lane* find_lane(const std::string& output);
