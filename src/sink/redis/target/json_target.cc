@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "sink/redis/client/resp.h"
+#include "sink/redis/target/merge_scripts.h"
 #include "sink/redis/target/scripts.h"
 #include "sink/redis/target/target_writer.h"
 
