@@ -54,6 +54,7 @@ class JsonWriter final : public TargetWriter {
                                                             const TablePlan& plan) const override {
     if (!merge_) return TargetWriter::clear(keys, plan);
     std::vector<std::vector<std::string>> commands;
+    commands.reserve(keys.size());
     for (const std::string& key : keys) commands.push_back(removal(key, plan));
     return commands;
   }
